@@ -1,0 +1,48 @@
+"""Random numbers that belong to a clip and an iteration, not to the rank, batch or process that happens to draw them.
+
+A loss term that draws from :func:`clip_generator` gives the same value for one process and for many, and after a resume.
+"""
+import hashlib
+
+import torch
+
+_seed = 0
+_iteration = 0
+
+
+def publish_iteration(iteration: int, seed: int | None = None) -> None:
+    """Set what :func:`current_iteration` and :func:`global_seed` return; ``SeedHook`` is the caller."""
+    global _iteration, _seed
+    _iteration = int(iteration)
+    if seed is not None:
+        _seed = int(seed)
+
+
+def current_iteration() -> int:
+    """Index of the training iteration now running, counted from 0 over all epochs; 0 outside of training."""
+    return _iteration
+
+
+def global_seed() -> int:
+    """The run's seed, 0 until a ``SeedHook`` published one."""
+    return _seed
+
+
+def clip_generator(clip_id: str, stream: str, device: torch.device | str = 'cpu',
+                   iteration: int | None = None) -> torch.Generator:
+    """A fresh generator for one clip and one use in one iteration.
+
+    The seed is a BLAKE2b hash of (run seed, iteration, clip_id, stream), so it is the same in every process and on every
+    rank. Numbers drawn on CPU and on GPU from the same seed differ: PyTorch uses two algorithms.
+
+    Args:
+        clip_id: the clip's ``clip_id``, unique in the dataset.
+        stream: name of the use, such as ``'points.layer3'``. Two uses with one name draw the same numbers.
+        device: where the numbers are drawn.
+        iteration: defaults to :func:`current_iteration`.
+    """
+    iteration = _iteration if iteration is None else int(iteration)
+    key = repr((_seed, iteration, str(clip_id), str(stream))).encode()
+    generator = torch.Generator(device=device)
+    generator.manual_seed(int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), 'big'))
+    return generator
