@@ -1,0 +1,58 @@
+"""Reading a pickled tensor without running code from the file.
+
+The official log-mel files of AVSBench are plain pickles of a tensor. ``pickle.load`` would call whatever the file
+names, so this unpickler knows three names and refuses every other one. The storage bytes inside go through
+``torch.load(weights_only=True)``.
+"""
+import io
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+class UnsafePickleError(ValueError):
+    """The pickle asks for something other than the parts of a plain tensor."""
+
+
+def _load_storage(data: bytes):
+    """What ``torch.storage._load_from_bytes`` stands for in a pickle; the original would unpickle the bytes in full."""
+    return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+
+
+_ALLOWED = {
+    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
+    ('torch.storage', '_load_from_bytes'): _load_storage,
+    ('collections', 'OrderedDict'): OrderedDict,  # the tensor's (empty) table of backward hooks
+}
+
+
+class _TensorUnpickler(pickle.Unpickler):
+
+    def find_class(self, module: str, name: str):
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise UnsafePickleError(f'it asks for {module}.{name}') from None
+
+
+def load_tensor_pickle(path: str | Path) -> Tensor:
+    """The tensor in a pickle file, on the CPU and detached.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        UnsafePickleError: it names anything but the parts of a tensor (nothing of it has been run), or is no tensor.
+        ValueError: it is truncated or no pickle.
+    """
+    data = Path(path).read_bytes()
+    try:
+        value = _TensorUnpickler(io.BytesIO(data)).load()
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f'{path}: refused, {error}; expected a pickle of one plain tensor') from None
+    except Exception as error:  # a broken pickle raises nearly any exception type
+        raise ValueError(f'{path}: not a readable pickle of one tensor ({type(error).__name__}: {error})') from error
+    if not isinstance(value, Tensor):
+        raise UnsafePickleError(f'{path}: holds a {type(value).__name__}; expected one plain tensor')
+    return value.detach()
