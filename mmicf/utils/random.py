@@ -1,6 +1,6 @@
 """Random numbers that belong to a clip and an iteration, not to the rank, batch or process that happens to draw them.
 
-A loss term that draws from :func:`clip_generator` gives the same value for one process and for many, and after a resume.
+A loss term that draws from :func:`clip_generator` has one value for one process and for many, and after a resume.
 """
 import hashlib
 
@@ -32,8 +32,8 @@ def clip_generator(clip_id: str, stream: str, device: torch.device | str = 'cpu'
                    iteration: int | None = None) -> torch.Generator:
     """A fresh generator for one clip and one use in one iteration.
 
-    The seed is a BLAKE2b hash of (run seed, iteration, clip_id, stream), so it is the same in every process and on every
-    rank. Numbers drawn on CPU and on GPU from the same seed differ: PyTorch uses two algorithms.
+    The seed is a BLAKE2b hash of (run seed, iteration, clip_id, stream), so it is the same in every process and on
+    every rank. Numbers drawn on CPU and on GPU from the same seed differ: PyTorch uses two algorithms.
 
     Args:
         clip_id: the clip's ``clip_id``, unique in the dataset.

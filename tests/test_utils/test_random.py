@@ -51,7 +51,7 @@ def test_published_iteration_is_the_default():
 def test_same_seed_in_another_process():
     # Python's own hash() is salted per process; the seed must not be.
     path = clip_random.__file__
-    code = ('import runpy; m = runpy.run_path({!r}); m["publish_iteration"](7, seed=3); '
-            'print(m["clip_generator"]("a", "points").initial_seed())').format(path)
+    code = (f'import runpy; m = runpy.run_path({path!r}); m["publish_iteration"](7, seed=3); '
+            'print(m["clip_generator"]("a", "points").initial_seed())')
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
     assert int(out) == clip_random.clip_generator('a', 'points').initial_seed()
