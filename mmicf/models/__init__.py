@@ -1,1 +1,13 @@
-"""Models."""
+"""Models: segmentors build their parts through the MODELS registry."""
+from .audio_backbones import HTSAT, VGGish
+from .data_preprocessor import AVDataPreprocessor
+from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
+from .losses import MaskMatchingLoss
+from .necks import AudioNeck, MITNeck
+from .pixel_decoders import MSDeformAttnPixelDecoder
+from .segmentors import AVSegmentor
+
+__all__ = [
+    'HTSAT', 'AVDataPreprocessor', 'AVMask2FormerHead', 'AVSegmentor', 'AudioNeck', 'BidirectionalQueryDecoder',
+    'MITNeck', 'MSDeformAttnPixelDecoder', 'MaskMatchingLoss', 'VGGish'
+]

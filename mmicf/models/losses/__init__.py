@@ -1,0 +1,4 @@
+"""Losses: functions of tensors."""
+from .mask_matching import MaskMatchingLoss
+
+__all__ = ['MaskMatchingLoss']

@@ -1,0 +1,4 @@
+"""Segmentors."""
+from .av_segmentor import AVSegmentor
+
+__all__ = ['AVSegmentor']
