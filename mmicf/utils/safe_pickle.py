@@ -1,7 +1,7 @@
 """Reading a pickled tensor without running code from the file.
 
 The official log-mel files of AVSBench are plain pickles of a tensor. ``pickle.load`` would call whatever the file
-names, so this unpickler knows three names and refuses every other one. The storage bytes inside go through
+names, so this unpickler knows four names and refuses every other one. The storage bytes inside go through
 ``torch.load(weights_only=True)``.
 """
 import io
@@ -22,9 +22,26 @@ def _load_storage(data: bytes):
     return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
 
 
+def _rebuild_tensor(storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *others) -> Tensor:
+    """torch's function, for the values that are in the file: torch would enlarge a storage that is too small."""
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    negative = min((0, offset, *size, *stride)) < 0
+    if negative or not isinstance(storage, torch.storage.TypedStorage) or last >= len(storage):
+        raise ValueError(f'shape {tuple(size)} does not fit its storage')
+    return torch._utils._rebuild_tensor_v2(storage, offset, size, stride, *others)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How pickles of protocol 2 hold bytes."""
+    if encoding != 'latin1':
+        raise UnsafePickleError(f'it asks for the codec {encoding!r}')
+    return text.encode('latin1')
+
+
 _ALLOWED = {
-    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
+    ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
     ('torch.storage', '_load_from_bytes'): _load_storage,
+    ('_codecs', 'encode'): _encode,
     ('collections', 'OrderedDict'): OrderedDict,  # the tensor's (empty) table of backward hooks
 }
 
