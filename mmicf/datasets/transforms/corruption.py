@@ -1,0 +1,124 @@
+"""Corruptions for ablations and robustness tests: noisy or missing sound, and pictures of another clip."""
+import math
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmicf.registry import TRANSFORMS
+
+from .geometric import resize
+from .loading_frames import read_rgb
+
+
+def _waveform(results: dict, transform: str) -> np.ndarray:
+    """The loaded waveform (C, L), if a change to it can still reach the log-mel examples."""
+    if 'waveform' not in results:
+        raise ValueError(f'clip {results["clip_id"]}: {transform} needs a waveform; put LoadAudio before it '
+                         '(stored log-mel files cannot be changed)')
+    if 'log_mel' in results:
+        raise ValueError(f'clip {results["clip_id"]}: {transform} must come before the log-mel examples are made or '
+                         'loaded')
+    return results['waveform']
+
+
+@TRANSFORMS.register_module()
+class AudioNoise(BaseTransform):
+    """Add white Gaussian noise at a signal-to-noise ratio against the clip's own RMS (ICF's ablation of r^a).
+
+    The noise is scaled by its measured RMS, so the ratio is met exactly, over all channels and samples together;
+    channels get independent noise. The sum is not clipped to [-1, 1], which would change the ratio. A silent clip has
+    no such ratio and stays silent.
+
+    Args:
+        snr_db: 20·log10(RMS of the signal / RMS of the noise), in dB.
+        prob: share of clips that get noise.
+    """
+
+    def __init__(self, *, snr_db: float, prob: float = 1.0) -> None:
+        if not math.isfinite(snr_db) or not 0 <= prob <= 1:
+            raise ValueError(f'snr_db must be finite and prob lie in [0, 1], got {snr_db} and {prob}')
+        self.snr_db = snr_db
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        waveform = _waveform(results, 'AudioNoise')
+        if results['rng'].random() >= self.prob:
+            return results
+        noise = results['rng'].standard_normal(waveform.shape)
+        rms_ratio = math.sqrt(np.mean(np.square(waveform, dtype=np.float64)) / np.mean(np.square(noise)))
+        results['waveform'] = (waveform + noise * rms_ratio * 10 ** (-self.snr_db / 20)).astype(np.float32)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(snr_db={self.snr_db}, prob={self.prob})'
+
+
+@TRANSFORMS.register_module()
+class SilenceAudio(BaseTransform):
+    """Replace the waveform by zeros, ahead of the log-mel front end: silence is ln 0.01 there, not 0."""
+
+    def transform(self, results: dict) -> dict:
+        results['waveform'] = np.zeros_like(_waveform(results, 'SilenceAudio'))
+        return results
+
+
+@TRANSFORMS.register_module()
+class FrameMixing(BaseTransform):
+    """Replace frames of some clips by the same-numbered frames of another clip (ICF's ablation of r^v).
+
+    The supplement (item 5) says only: "we select 1/4 of the M3 data and randomly swap it with other video frames". Our
+    reading: a quarter of the clips is chosen, in each a random share of the frames shows another video, the sound
+    stays. A donor frame of another size is resized. Put it behind ``LoadFrames`` and ``LoadMasks``; ``frame_paths``
+    then names the donor's file.
+
+    What is right on a replaced frame is our choice as well. Its own mask would outline an object that is not in the
+    picture, so no prediction could be right. What sounds is out of view, hence by the definition of the task the mask
+    is empty (``ground_truth='empty'``: J is then the share of pixels left unmarked, F skips the frame). For sets
+    without class names (MS3) the donor may show an object of the sounding class; ``'ignore'`` leaves these frames out
+    of loss and metrics and measures what the broken context does to the others. Donors of the clip's own ``category``
+    are drawn again, up to 20 times.
+
+    Args:
+        ratio: share of clips that are mixed.
+        frame_ratio: share of frames replaced in a mixed clip, rounded, at least one.
+        ground_truth: ``'empty'`` or ``'ignore'``.
+    """
+
+    def __init__(self, *, ratio: float = 0.25, frame_ratio: float = 0.5, ground_truth: str = 'empty') -> None:
+        if not 0 <= ratio <= 1 or not 0 < frame_ratio <= 1:
+            raise ValueError(f'ratio must lie in [0, 1] and frame_ratio in (0, 1], got {ratio} and {frame_ratio}')
+        if ground_truth not in ('empty', 'ignore'):
+            raise ValueError(f"ground_truth must be 'empty' or 'ignore', got {ground_truth!r}")
+        self.ratio = ratio
+        self.frame_ratio = frame_ratio
+        self.ground_truth = ground_truth
+
+    def transform(self, results: dict) -> dict:
+        rng, total = results['rng'], results['num_frames']
+        if 'frames' not in results or ('masks' not in results and any(results['has_gt'])):
+            raise ValueError(f'clip {results["clip_id"]}: FrameMixing must come after LoadFrames and LoadMasks')
+        if rng.random() >= self.ratio:
+            return results
+        donor = self._donor(results)
+        for i in sorted(rng.choice(total, size=max(1, round(self.frame_ratio * total)), replace=False).tolist()):
+            results['frames'][i] = resize(read_rgb(donor['frame_paths'][i]), results['img_shape'])
+            results['frame_paths'][i] = donor['frame_paths'][i]
+            if not results['has_gt'][i]:
+                continue
+            if self.ground_truth == 'empty':
+                results['masks'][i] = np.zeros_like(results['masks'][i])
+            else:
+                results['masks'][i], results['has_gt'][i] = None, False
+        return results
+
+    @staticmethod
+    def _donor(results: dict) -> dict:
+        for _ in range(20):
+            donor = results['get_donor'](results['rng'])
+            if results['category'] is None or donor['category'] != results['category']:
+                break
+        return donor
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(ratio={self.ratio}, frame_ratio={self.frame_ratio}, '
+                f'ground_truth={self.ground_truth!r})')

@@ -1,0 +1,154 @@
+"""Loading a clip's pictures and masks."""
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image, UnidentifiedImageError
+
+from mmicf.datasets.class_names import avss_palette
+from mmicf.registry import TRANSFORMS
+
+IGNORE = 255
+
+
+@TRANSFORMS.register_module()
+class LoadFrames(BaseTransform):
+    """Read the T pictures of a clip (PNG, JPEG; any PIL mode becomes RGB; EXIF rotation is not applied, as masks have
+    none).
+
+    ``frame_paths`` → ``frames`` list of T uint8 RGB (H, W, 3), ``ori_shape`` and ``img_shape`` (H, W).
+
+    Raises:
+        FileNotFoundError: a picture is missing.
+        ValueError: a picture cannot be decoded or has another size than the clip's first, or their number is not
+        ``num_frames``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        paths = results['frame_paths']
+        if len(paths) != results['num_frames']:
+            raise ValueError(f'clip {results["clip_id"]}: found {len(paths)} frame paths, '
+                             f'expected {results["num_frames"]}')
+        frames = [read_rgb(path) for path in paths]
+        shape = frames[0].shape[:2]
+        for path, frame in zip(paths, frames, strict=True):
+            if frame.shape[:2] != shape:
+                raise ValueError(f'{path}: found {_size(frame)}, expected {_size(frames[0])} like the first frame '
+                                 f'{paths[0]}')
+        results['frames'] = frames
+        results['ori_shape'] = results['img_shape'] = shape
+        return results
+
+
+@TRANSFORMS.register_module()
+class LoadMasks(BaseTransform):
+    """Read the masks of the frames that have ground truth.
+
+    ``mask_paths``, ``has_gt``, ``mask_mode`` → ``masks``, a list of T uint8 (H, W) class ids with 255 = ignore, or
+    None. By mode:
+
+    - ``binary``: 1 where the stored value is not 0; PIL modes 1, L, P (the index counts), RGB and RGBA (any of the
+      three colours counts). There is no ignore value: S4 and MS3 store 0 and 255.
+    - ``index``: the stored class id (modes 1, L, P, I).
+    - ``palette``: RGB colours of the VOC bit palette (``avss_palette``).
+    - ``coco``: the stored id looked up in ``mask_lut``.
+
+    Masks have the size of the stored picture. Load them before the geometric transforms to move with it, or behind a
+    ``ClipResize`` to evaluate at the original size.
+
+    Raises:
+        FileNotFoundError: a mask is missing.
+        ValueError: a mask cannot be decoded, has a mode that its kind never has, another size than the stored picture,
+            a value outside 0..num_classes-1 and 255, or a colour outside the palette; the message names the file.
+    """
+
+    def transform(self, results: dict) -> dict:
+        if 'ori_shape' not in results:
+            raise ValueError(f'clip {results["clip_id"]}: LoadMasks must come after LoadFrames')
+        results['masks'] = [self._load(path, results) if labelled else None
+                            for path, labelled in zip(results['mask_paths'], results['has_gt'], strict=True)]
+        return results
+
+    def _load(self, path: str, results: dict) -> np.ndarray:
+        mode, num_classes = results['mask_mode'], results['num_classes']
+        image = _open(path)
+        if (image.height, image.width) != tuple(results['ori_shape']):
+            height, width = results['ori_shape']
+            raise ValueError(f'{path}: found a mask of {image.height}x{image.width}, expected {height}x{width} like '
+                             f'the frames of clip {results["clip_id"]}')
+        if mode == 'binary':
+            return _binary(image, path)
+        if mode == 'palette':
+            return _from_colours(image, path, num_classes)
+        raw = _indices(image, path)
+        if mode == 'coco':
+            mask = results['mask_lut'][np.clip(raw, 0, IGNORE)]
+        elif mode == 'index':
+            mask = raw
+        else:
+            raise ValueError(f"{path}: mask_mode must be 'binary', 'index', 'palette' or 'coco', got {mode!r}")
+        wrong = ((mask >= num_classes) & (mask != IGNORE)) | (raw < 0) | (raw > IGNORE)
+        if wrong.any():
+            expected = f'0..{num_classes - 1} or 255'
+            if mode == 'coco':
+                expected = f'{np.flatnonzero(results["mask_lut"] < num_classes).tolist()} or 255'
+            values = np.unique(raw[wrong])[:10].tolist()
+            raise ValueError(f'{path}: found the values {values} in {int(wrong.sum())} pixels, expected {expected}')
+        return mask.astype(np.uint8)
+
+
+def read_rgb(path: str) -> np.ndarray:
+    """uint8 (H, W, 3) of a picture file; FileNotFoundError or ValueError naming it otherwise."""
+    return _decode(_open(path).convert, path, 'RGB')
+
+
+def _open(path: str) -> Image.Image:
+    try:
+        image = Image.open(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path}: no such picture') from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f'{path}: found no readable picture ({error}), expected PNG or JPEG') from error
+    _decode(image.load, path)
+    return image
+
+
+def _decode(call, path: str, *args) -> np.ndarray | None:
+    try:
+        out = call(*args)
+    except (OSError, SyntaxError, ValueError) as error:  # PIL raises SyntaxError for a broken PNG chunk
+        raise ValueError(f'{path}: the picture cannot be decoded, is it cut off? ({error})') from error
+    return np.array(out) if isinstance(out, Image.Image) else None
+
+
+def _binary(image: Image.Image, path: str) -> np.ndarray:
+    if image.mode in ('1', 'L', 'P'):
+        return (np.asarray(image) > 0).astype(np.uint8)
+    if image.mode in ('RGB', 'RGBA'):
+        return (np.asarray(image)[..., :3] > 0).any(axis=-1).astype(np.uint8)
+    raise ValueError(f'{path}: found a picture of PIL mode {image.mode}, expected 1, L, P, RGB or RGBA for a binary '
+                     'mask')
+
+
+def _indices(image: Image.Image, path: str) -> np.ndarray:
+    if image.mode not in ('1', 'L', 'P', 'I', 'I;16'):
+        raise ValueError(f'{path}: found a picture of PIL mode {image.mode}, expected one channel of class ids '
+                         '(1, L, P, I)')
+    return np.asarray(image).astype(np.int64)
+
+
+def _from_colours(image: Image.Image, path: str, num_classes: int) -> np.ndarray:
+    colours = np.asarray(image.convert('RGB')).astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    known = avss_palette()[:num_classes].astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    order = np.argsort(known)
+    place = np.minimum(np.searchsorted(known[order], colours), len(known) - 1)
+    wrong = known[order][place] != colours
+    if wrong.any():
+        values, counts = np.unique(colours[wrong], return_counts=True)
+        shown = ', '.join(f'({v >> 16}, {v >> 8 & 255}, {v & 255}) in {n} pixels'
+                          for v, n in zip(values[:5], counts[:5], strict=True))
+        raise ValueError(f'{path}: found {len(values)} colours that the palette of {num_classes} classes does not '
+                         f'hold: {shown}; expected the colours of avss_palette()')
+    return order[place].astype(np.uint8)
+
+
+def _size(frame: np.ndarray) -> str:
+    return f'{frame.shape[0]}x{frame.shape[1]}'

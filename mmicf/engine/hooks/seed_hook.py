@@ -1,0 +1,64 @@
+"""Random state as a function of (seed, iteration, rank), so that a resumed run draws what the uninterrupted one drew."""
+import hashlib
+import random
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+
+from mmicf.registry import HOOKS
+from mmicf.utils.random import publish_iteration
+
+
+def run_seed(runner) -> int:
+    """The run's seed, the same on all ranks, and after a resume the one of the checkpoint."""
+    return runner.seed - (get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0)
+
+
+def _base_datasets(dataset) -> list:
+    """The datasets below mmengine's wrappers (concatenated, repeated, balanced, sliced)."""
+    children = getattr(dataset, 'datasets', None)
+    if children is None:
+        child = getattr(dataset, 'dataset', None) or getattr(dataset, '_dataset', None)
+        children = [] if child is None else [child]
+    return [base for child in children for base in _base_datasets(child)] if children else [dataset]
+
+
+@HOOKS.register_module()
+class SeedHook(Hook):
+    """Makes training a function of (seed, epoch, iteration, rank) alone.
+
+    Before each training epoch it sets the epoch of the datasets (``set_epoch``, on which their random draws depend); before
+    each training iteration it seeds torch, numpy and random, and publishes the iteration for
+    :func:`mmicf.utils.random.clip_generator`. mmengine restores no random state on resume and needs none with this hook.
+
+    Args:
+        seed: None takes the run's (``randomness=dict(seed=...)``, or the one mmengine drew; a resumed run takes the
+            checkpoint's).
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, *, seed: int | None = None) -> None:
+        self.seed = seed
+
+    def _seed(self, runner) -> int:
+        return run_seed(runner) if self.seed is None else self.seed
+
+    def before_train_epoch(self, runner) -> None:
+        for dataset in _base_datasets(runner.train_dataloader.dataset):
+            if hasattr(dataset, 'set_epoch'):
+                dataset.set_epoch(runner.epoch)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        seed = self._seed(runner)
+        publish_iteration(runner.iter, seed)
+        key = repr((seed, runner.iter, get_rank())).encode()
+        number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), 'big')
+        random.seed(number)
+        np.random.seed(number % 2**32)
+        torch.manual_seed(number)
+
+    def after_train_epoch(self, runner) -> None:
+        publish_iteration(0)

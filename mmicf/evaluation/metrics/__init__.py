@@ -1,0 +1,6 @@
+"""Metrics; each appends one result per clip."""
+from .avs_confusion_metric import AVSConfusionMetric
+from .avsbench_metric import AVSBenchMetric
+from .prediction_writer import AVSPredictionWriter
+
+__all__ = ['AVSBenchMetric', 'AVSConfusionMetric', 'AVSPredictionWriter']

@@ -1,0 +1,66 @@
+"""Writes a synthetic audio-visual segmentation set in the layout of S4, MS3, AVSS or VPO.
+
+The same arguments give the same bytes. Next to the layout, ``OUT/truth/{split}`` holds what only the generator knows
+(``mmicf.datasets.synthetic_truth``).
+"""
+import argparse
+import json
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mmicf.datasets.synthetic_layouts import SPLITS, WRITERS, ClipJob, write_clip, write_tables
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('out', help='folder to write; must be new, empty, or an earlier output with the same subset')
+    parser.add_argument('--subset', choices=list(WRITERS), default='ms3')
+    parser.add_argument('--num-train', type=int, default=160)
+    parser.add_argument('--num-val', type=int, default=20)
+    parser.add_argument('--num-test', type=int, default=40)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--size', type=int, default=224, help='height of the frames in pixels, at least 32')
+    args = parser.parse_args()
+    if args.size < 32 or min(args.num_train, args.num_val, args.num_test) < 0:
+        parser.error('--size must be at least 32 and the numbers of clips not negative')
+    return args
+
+
+def prepare(out: Path, settings: dict) -> bool:
+    """False if ``out`` already holds exactly these clips.
+
+    Raises:
+        FileExistsError: the folder holds something else.
+    """
+    marker = out / 'truth' / 'settings.json'
+    if marker.is_file() and json.loads(marker.read_text(encoding='utf-8')) == settings:
+        return False
+    if out.exists() and any(out.iterdir()):
+        raise FileExistsError(f'{out}: not empty and not made with {settings}; choose another folder or delete this one')
+    return True
+
+
+def main() -> None:
+    args = parse_args()
+    settings = {k: v for k, v in vars(args).items() if k != 'out'}
+    out = Path(args.out)
+    try:
+        if not prepare(out, settings):
+            print(f'{out} already holds these clips')
+            return
+    except FileExistsError as error:
+        sys.exit(str(error))
+    counts = dict(zip(SPLITS, (args.num_train, args.num_val, args.num_test), strict=True))
+    jobs = [ClipJob(str(out), args.subset, split, i, args.seed, args.size) for split in SPLITS for i in range(counts[split])]
+    with get_context('spawn').Pool(2) as pool:
+        rows = list(tqdm(pool.imap(write_clip, jobs, chunksize=4), total=len(jobs), unit='clip', desc=f'synthetic {args.subset}'))
+    write_tables(str(out), args.subset, [row for clip in rows for row in clip])
+    (out / 'truth').mkdir(exist_ok=True)
+    (out / 'truth' / 'settings.json').write_text(json.dumps(settings) + '\n', encoding='utf-8')  # last: marks a complete set
+
+
+if __name__ == '__main__':
+    main()
