@@ -1,0 +1,24 @@
+# Synthetic clips in MS3's layout (tools/dataset_converters/synthetic_avs.py), 112x112. J counts frames with sound in view only,
+# so that it can be compared with the chance levels that the generator knows.
+_base_ = 'avsbench_ms3.py'
+data_root = 'data/synthetic_ms3/Multi-sources'
+size = (112, 112)
+load_audio = [dict(type='LoadAudio'), dict(type='LogMel')]
+train_pipeline = [
+    dict(type='LoadFrames'),
+    dict(type='LoadMasks'),
+    dict(type='ClipResize', size=size), *load_audio,
+    dict(type='ClipRandomFlip'),
+    dict(type='PackAVSInputs')
+]
+test_pipeline = [
+    dict(type='LoadFrames'),
+    dict(type='LoadMasks'),
+    dict(type='ClipResize', size=size), *load_audio,
+    dict(type='PackAVSInputs')
+]
+train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+test_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+val_evaluator = [dict(type='AVSBenchMetric', task='binary', empty_gt='skip')]
+test_evaluator = val_evaluator

@@ -1,0 +1,3 @@
+# MS3 started from the S4 model, the setting that AVSBench reports beside training from scratch.
+_base_ = 'baseline_r50_ms3.py'
+load_from = 'work_dirs/baseline_r50_s4/best.pth'

@@ -1,0 +1,7 @@
+"""Hooks of mmengine's runner."""
+from .best_split_hook import BestSplitHook
+from .checkpoint_check_hook import CheckpointCheckHook
+from .seed_hook import SeedHook
+from .visualization_hook import AVSVisualizationHook
+
+__all__ = ['AVSVisualizationHook', 'BestSplitHook', 'CheckpointCheckHook', 'SeedHook']
