@@ -1,5 +1,6 @@
 """Models: segmentors build their parts through the MODELS registry."""
 from .audio_backbones import HTSAT, VGGish
+from .backbones import OfficialPVTv2Init, OfficialResNetInit
 from .data_preprocessor import AVDataPreprocessor
 from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
 from .losses import MaskMatchingLoss
@@ -9,5 +10,5 @@ from .segmentors import AVSegmentor
 
 __all__ = [
     'HTSAT', 'AVDataPreprocessor', 'AVMask2FormerHead', 'AVSegmentor', 'AudioNeck', 'BidirectionalQueryDecoder',
-    'MITNeck', 'MSDeformAttnPixelDecoder', 'MaskMatchingLoss', 'VGGish'
+    'MITNeck', 'MSDeformAttnPixelDecoder', 'MaskMatchingLoss', 'OfficialPVTv2Init', 'OfficialResNetInit', 'VGGish'
 ]

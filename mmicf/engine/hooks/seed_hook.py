@@ -1,4 +1,4 @@
-"""Random state as a function of (seed, iteration, rank), so that a resumed run draws what the uninterrupted one drew."""
+"""Random state as a function of (seed, iteration, rank): a resumed run draws what the uninterrupted one drew."""
 import hashlib
 import random
 
@@ -29,9 +29,10 @@ def _base_datasets(dataset) -> list:
 class SeedHook(Hook):
     """Makes training a function of (seed, epoch, iteration, rank) alone.
 
-    Before each training epoch it sets the epoch of the datasets (``set_epoch``, on which their random draws depend); before
-    each training iteration it seeds torch, numpy and random, and publishes the iteration for
-    :func:`mmicf.utils.random.clip_generator`. mmengine restores no random state on resume and needs none with this hook.
+    Before each training epoch it sets the epoch of the datasets (``set_epoch``, on which their random draws depend);
+    before each training iteration it seeds torch, numpy and random, and publishes the iteration for
+    :func:`mmicf.utils.random.clip_generator`. mmengine restores no random state on resume; with this hook none is
+    needed.
 
     Args:
         seed: None takes the run's (``randomness=dict(seed=...)``, or the one mmengine drew; a resumed run takes the

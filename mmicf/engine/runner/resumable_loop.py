@@ -17,10 +17,10 @@ _LENGTH_KEY = 'train_batches_per_epoch'
 class ResumableEpochTrainLoop(EpochBasedTrainLoop):
     """mmengine's epoch loop with a position within the epoch.
 
-    A checkpoint may be saved by iteration (``CheckpointHook(by_epoch=False)``); the resumed run goes on with the next batch
-    of the same epoch and loads none of the earlier ones. The order of clips depends on (run seed, epoch) alone. With
-    ``SeedHook`` the resumed run reaches the weights of the uninterrupted one bit for bit on CPU, also with EMA, persistent
-    workers, several ranks and gradient accumulation.
+    A checkpoint may be saved by iteration (``CheckpointHook(by_epoch=False)``); the resumed run goes on with the next
+    batch of the same epoch and loads none of the earlier ones. The order of clips depends on (run seed, epoch) alone.
+    With ``SeedHook`` the resumed run reaches the weights of the uninterrupted one bit for bit on CPU, also with EMA,
+    persistent workers, several ranks and gradient accumulation.
 
     Args:
         runner, max_epochs, val_begin, val_interval, dynamic_intervals: mmengine's.
@@ -32,13 +32,13 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
             gradients gathered so far are in no checkpoint), or the resumed run had other epochs than this one.
     """
 
-    def __init__(self, runner, dataloader: DataLoader | dict, max_epochs: int, val_begin: int = 1, val_interval: int = 1,
-                 dynamic_intervals: Sequence[tuple[int, int]] | None = None) -> None:
+    def __init__(self, runner, dataloader: DataLoader | dict, max_epochs: int, val_begin: int = 1,
+                 val_interval: int = 1, dynamic_intervals: Sequence[tuple[int, int]] | None = None) -> None:
         if isinstance(dataloader, dict):
             dataloader = dict(dataloader)
             if dataloader.get('batch_sampler') is not None:
-                raise TypeError('ResumableEpochTrainLoop makes the batch sampler itself (ResumableBatchSampler); remove '
-                                f'train_dataloader.batch_sampler={dataloader["batch_sampler"]}')
+                raise TypeError('ResumableEpochTrainLoop makes the batch sampler itself (ResumableBatchSampler); '
+                                f'remove train_dataloader.batch_sampler={dataloader["batch_sampler"]}')
             dataloader['batch_sampler'] = dict(type='mmicf.ResumableBatchSampler',
                                                drop_last=dataloader.pop('drop_last', False))
         super().__init__(runner, dataloader, max_epochs, val_begin, val_interval, dynamic_intervals)
@@ -47,8 +47,8 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
             raise TypeError(f'train DataLoader must use a ResumableBatchSampler, found {type(batch_sampler).__name__}')
         sampler = batch_sampler.sampler
         if not (hasattr(sampler, 'seed') and hasattr(sampler, 'set_epoch')):
-            raise TypeError(f'{type(sampler).__name__} has no `seed` and `set_epoch`, so its order cannot be repeated on '
-                            'resume; use DefaultSampler')
+            raise TypeError(f'{type(sampler).__name__} has no `seed` and `set_epoch`, so its order cannot be repeated '
+                            'on resume; use DefaultSampler')
 
     def run(self):
         self._check_accumulation()
@@ -65,7 +65,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         batch_sampler.start = start
-        # A checkpoint at the last batch leaves nothing to load, but the epoch's hooks and its validation are still to come.
+        # A checkpoint at the last batch leaves nothing to load, but the epoch's hooks and validation are still to come.
         for index, batch in enumerate(self.dataloader, start=start):
             self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
@@ -76,9 +76,10 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         before = hub.get_info(_LENGTH_KEY, length) if self._iter else length
         start = self._iter - self._epoch * length
         if before != length or not 0 <= start <= length:
-            raise ValueError(f'cannot resume at iteration {self._iter} in epoch {self._epoch} (counted from 0): an epoch now '
-                             f'has {length} batches, {before} when the checkpoint was saved. Use the same data, batch size '
-                             'and number of processes, or start anew with load_from')
+            raise ValueError(
+                f'cannot resume at iteration {self._iter} in epoch {self._epoch} (counted from 0): an epoch now has '
+                f'{length} batches, {before} when the checkpoint was saved. Use the same data, batch size and number '
+                'of processes, or start anew with load_from')
         hub.update_info(_LENGTH_KEY, length)
 
     def _check_accumulation(self) -> None:
@@ -89,6 +90,6 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
             unit, name = (len(self.dataloader), 'epochs') if hook.by_epoch else (1, 'iterations')
             if hook.interval * unit % count or hook.save_begin * unit % count:
                 raise ValueError(
-                    f'CheckpointHook saves every {hook.interval} {name} (from {hook.save_begin}) of {unit} batches, which is '
+                    f'CheckpointHook saves every {hook.interval} {name} (from {hook.save_begin}) of {unit} batches, '
                     f'no multiple of accumulative_counts={count}: a checkpoint would lose gradients and could not be '
                     f'resumed exactly. Use by_epoch=False with an interval that is a multiple of {count}')
