@@ -14,7 +14,7 @@ def clip_points(clip_ids: Sequence[str], num_points: int, stream: str, device: t
     ``clip_ids`` names the clip of each frame. A clip's points depend on (seed, iteration, clip, stream) alone, not on the batch or
     rank that it is in.
     """
-    out, done = [], 0
+    out, done = [torch.zeros(0, num_points, 2, device=device)], 0
     while done < len(clip_ids):
         count = sum(1 for c in clip_ids if c == clip_ids[done])
         generator = clip_generator(clip_ids[done], stream, device)

@@ -1,0 +1,69 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmicf.models.necks import AudioNeck, ChannelAttention, MITNeck, segment_starts
+
+
+@pytest.mark.parametrize('frames, segments, starts, window', [(5, 2, [0, 2], 3), (10, 4, [0, 3, 6, 7], 3), (10, 2, [0, 5], 5),
+                                                              (1, 2, [0], 1), (4, 4, [0, 1, 2, 3], 1), (5, 4, [0, 2, 3], 2)])
+def test_segment_windows(frames, segments, starts, window):
+    assert segment_starts(frames, segments) == (starts, window)
+
+
+def test_channel_attention_equals_equation_1_and_2():
+    layer, x = ChannelAttention(4), torch.randn(1, 3, 4, 5, 6)
+    query, key, value = ([c(f)[0].flatten(1) for f in x[0].split(1)] for c in (layer.query, layer.key, layer.value))
+    rows = [(t, c) for t in range(3) for c in range(4)]
+    out = torch.empty_like(x)
+    for t, c in rows:
+        logits = torch.stack([F.normalize(query[t][c], dim=0) @ F.normalize(key[u][d], dim=0) for u, d in rows])
+        weights = (logits / layer.log_temperature.exp()).softmax(0)
+        mixed = sum(w * value[u][d] for w, (u, d) in zip(weights, rows, strict=True))
+        out[0, t, c] = x[0, t, c] + mixed.view(5, 6)
+    assert torch.allclose(layer(x), out, atol=1e-5)
+
+
+def neck_and_maps(frames):
+    torch.manual_seed(0)
+    neck = MITNeck(in_channels=[8, 16, 24, 40], embed_dims=32, num_segments=2)
+    for scale in neck.scales:
+        torch.nn.init.normal_(scale.output_proj.weight)
+    return neck, [torch.randn(frames, c, s, s) for c, s in zip((8, 16, 24, 40), (16, 8, 4, 2), strict=True)]
+
+
+def test_a_clip_does_not_see_its_batch():
+    neck, maps = neck_and_maps(8)
+    together, context = neck(maps, torch.tensor([0, 0, 0, 0, 0, 1, 1, 1]))
+    for part in (slice(0, 5), slice(5, 8)):
+        alone, alone_context = neck([m[part] for m in maps], torch.zeros(len(maps[0][part]), dtype=torch.long))
+        for a, b in zip([*together, *context[:3]], [*alone, *alone_context[:3]], strict=True):
+            assert torch.allclose(a[part], b, atol=1e-5)
+
+
+def test_levels_see_what_they_should():
+    """A change of frame 4 reaches frame 0 through the video level; the fresh neck passes maps unchanged."""
+    neck, maps = neck_and_maps(5)
+    index = torch.zeros(5, dtype=torch.long)
+    changed = [m.clone() for m in maps]
+    changed[-1][4] = torch.randn_like(changed[-1][4])
+    before, after = neck(maps, index)[1], neck(changed, index)[1]
+    assert not torch.allclose(before.video[0], after.video[0])
+    fresh = MITNeck(in_channels=[8, 16, 24, 40], embed_dims=32)
+    assert all(torch.equal(a, b) for a, b in zip(fresh(maps, index)[0], maps, strict=True))
+
+
+def test_every_parameter_of_the_neck_gets_a_gradient():
+    neck, maps = neck_and_maps(5)
+    sum(x.square().sum() for x in neck(maps, torch.zeros(5, dtype=torch.long))[0]).backward()
+    assert [n for n, p in neck.named_parameters() if p.grad is None or not p.grad.abs().sum()] == []
+
+
+def test_audio_neck_stays_within_the_clip():
+    neck, audio = AudioNeck(in_channels=6, embed_dims=16), torch.randn(7, 6)
+    index = torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    out = neck(audio, index)
+    assert torch.allclose(out[4:], neck(audio[4:], index[4:] - 1), atol=1e-6)
+    audio[0] += 1
+    moved = neck(audio, index)
+    assert not torch.allclose(moved[3], out[3]) and torch.allclose(moved[4:], out[4:], atol=1e-6)
