@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.model import update_init_info
 from torch import Tensor, nn
 
 
@@ -69,3 +70,5 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], *, path: str | P
         raise CheckpointMismatchError(f'{path} does not fit {type(module).__name__}: {"; ".join(problems)}. '
                                       f'Expected {published}')
     module.load_state_dict(state, strict=True)
+    if hasattr(module, '_params_init_info'):  # mmengine's table of where each weight comes from, while it initialises
+        update_init_info(module, init_info=f'Loaded from {path}')

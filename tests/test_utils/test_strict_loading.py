@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule
 from torch import nn
 
 from mmicf.utils.strict_loading import CheckpointMismatchError, load_strict, read_checkpoint
@@ -44,3 +46,28 @@ def test_a_fitting_state_is_copied():
     source, target = nn.Linear(2, 3), nn.Linear(2, 3)
     load_strict(target, source.state_dict(), path='a.pth', published='x')
     assert torch.equal(source.weight, target.weight) and torch.equal(source.bias, target.bias)
+
+
+def test_mmengine_reports_where_the_weights_come_from(monkeypatch):
+    class Part(BaseModule):
+
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 3)
+
+        def init_weights(self):
+            super().init_weights()
+            state = {'layer.weight': torch.ones(3, 2), 'layer.bias': torch.ones(3)}
+            load_strict(self, state, path='a.pth', published='x')
+
+    class Whole(BaseModule):
+
+        def __init__(self):
+            super().__init__()
+            self.part = Part()
+
+    lines = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'info', lambda message, *args: lines.append(str(message)))
+    Whole().init_weights()
+    report = '\n'.join(lines)
+    assert 'part.layer.weight' in report and 'Loaded from a.pth' in report
