@@ -9,9 +9,9 @@ from mmicf.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ResumableBatchSampler(BatchSampler):
-    """torch's batch sampler whose next pass leaves out the first ``start`` batches, so their data is never loaded.
+    """torch's batch sampler that leaves out the first ``start`` batches of a pass, so their data is never loaded.
 
-    ``start`` counts for one pass. The length stays that of the full epoch: hooks count batches by it.
+    The loop sets ``start`` before every epoch. The length stays that of the full epoch: hooks count batches by it.
 
     Args:
         sampler: gives indices in an order that depends on its ``seed`` and ``set_epoch`` alone.
@@ -24,6 +24,5 @@ class ResumableBatchSampler(BatchSampler):
         self.start = 0
 
     def __iter__(self) -> Iterator[list[int]]:
-        # Not a generator: a DataLoader with persistent workers calls iter() once per epoch, and reads it later.
-        start, self.start = self.start, 0
-        return islice(super().__iter__(), start, None)
+        # Not a generator: a DataLoader with workers calls iter() early, and twice in its first epoch.
+        return islice(super().__iter__(), self.start, None)

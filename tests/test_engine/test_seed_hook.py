@@ -1,0 +1,72 @@
+"""Random state depends on (seed, iteration, rank); datasets learn the epoch, also below wrappers and in workers."""
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader
+from toy_training import ToyAugment, ToyClips
+
+from mmicf.engine.hooks import seed_hook
+from mmicf.engine.hooks.seed_hook import SeedHook
+from mmicf.utils.random import clip_generator, current_iteration, global_seed, publish_iteration
+
+
+@pytest.fixture(autouse=True)
+def outside_of_training():
+    init_default_scope('mmicf')
+    yield
+    publish_iteration(0, seed=0)
+
+
+def fake_runner(iteration=0, epoch=0, seed=3, dataset=None, diff_rank_seed=False):
+    return SimpleNamespace(iter=iteration, epoch=epoch, seed=seed, _randomness_cfg=dict(diff_rank_seed=diff_rank_seed),
+                           train_dataloader=SimpleNamespace(dataset=dataset))
+
+
+def draws(**kwargs):
+    SeedHook().before_train_iter(fake_runner(**kwargs), batch_idx=0)
+    return random.random(), np.random.rand(), torch.rand(()).item()
+
+
+def test_draws_depend_on_seed_iteration_and_rank(monkeypatch):
+    first = draws(iteration=4)
+    assert draws(iteration=4) == first
+    others = [draws(iteration=5), draws(iteration=4, seed=4)]
+    monkeypatch.setattr(seed_hook, 'get_rank', lambda: 1)
+    others.append(draws(iteration=4))
+    for other in others:
+        assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+def test_iteration_and_seed_are_published_and_withdrawn():
+    hook = SeedHook()
+    hook.before_train_iter(fake_runner(iteration=9), batch_idx=0)
+    assert current_iteration() == 9 and global_seed() == 3
+    assert clip_generator('a', 'x').initial_seed() == clip_generator('a', 'x', iteration=9).initial_seed()
+    hook.after_train_epoch(fake_runner())
+    assert current_iteration() == 0
+
+
+def test_clips_draw_alike_on_ranks_that_mmengine_seeded_apart(monkeypatch):
+    monkeypatch.setattr(seed_hook, 'get_rank', lambda: 2)
+    SeedHook().before_train_iter(fake_runner(seed=5, diff_rank_seed=True), batch_idx=0)
+    assert global_seed() == 3
+    SeedHook(seed=11).before_train_iter(fake_runner(), batch_idx=0)
+    assert global_seed() == 11
+
+
+@pytest.mark.parametrize('wrap', [lambda a, b: ConcatDataset([a, b]), lambda a, b: RepeatDataset(a, 2)])
+@pytest.mark.parametrize('workers', [0, 2])
+def test_datasets_below_wrappers_see_the_epoch(workers, wrap):
+    whole = wrap(*(ToyClips(length=3, pipeline=[ToyAugment()]) for _ in range(2)))
+    loader = DataLoader(whole, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
+    epochs = []
+    for epoch in (0, 1, 0):
+        SeedHook().before_train_epoch(fake_runner(epoch=epoch, dataset=whole))
+        epochs.append(torch.stack([item['inputs'] for item in loader]))
+    assert torch.equal(epochs[0], epochs[2])
+    assert (epochs[0] != epochs[1]).all()

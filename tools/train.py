@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+"""Train a segmentor: ``python tools/train.py CONFIG``; several processes: ``tools/dist_train.sh``."""
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmicf.utils.setup_env import add_run_arguments, amp_optim_wrapper, checkpoint_check, load_run_config
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from this checkpoint; without a value, from the latest in the work dir (if any)')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16 where the device has it)')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate by the total batch over auto_scale_lr.base_batch_size')
+    add_run_arguments(parser)
+    return parser.parse_args()
+
+
+def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Write --resume, --amp and --auto-scale-lr into the config."""
+    if args.amp:
+        amp_optim_wrapper(cfg)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise ValueError(f'--auto-scale-lr needs auto_scale_lr.base_batch_size in {args.config}')
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None
+        if args.resume != 'auto':
+            if not Path(args.resume).is_file():
+                raise FileNotFoundError(f'--resume: no checkpoint at {args.resume}')
+            cfg.load_from = args.resume
+    checkpoint_check(cfg, strict=False)
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_run_config(args)
+    apply_train_options(cfg, args)
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
