@@ -1,5 +1,5 @@
 """Packs clips into a batch of valid frames."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseDataPreprocessor

@@ -1,5 +1,5 @@
 """One clip's annotations and predictions."""
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample

@@ -4,7 +4,8 @@ Letters: B clips, T frames, N valid frames of the batch (sum of the clips' T), C
 NamedTuples rather than dicts: mmengine's ``pseudo_collate`` and ``cast_data`` keep their type, a field that is ``None`` for
 every clip survives the collate, and a reader can look up which fields exist.
 """
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 

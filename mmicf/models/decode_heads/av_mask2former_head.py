@@ -1,5 +1,6 @@
 """Audio-visual Mask2Former head: the decode head of ICF's baseline (docs/en/decisions.md, "Baseline head")."""
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F

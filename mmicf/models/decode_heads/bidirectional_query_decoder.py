@@ -3,7 +3,8 @@
 Queries read the visual tokens through masked cross-attention (`Mask2Former <https://arxiv.org/abs/2112.01527>`_), then the visual
 tokens read the updated queries: audio, which enters through the queries, also reaches the pixels.
 """
-from typing import Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModule, ModuleList

@@ -4,7 +4,7 @@ Sampling uses mmcv's CUDA op where it is compiled in, else an exact path on ``gr
 ``MultiScaleDeformableAttention``, so converted Mask2Former checkpoints load.
 """
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F

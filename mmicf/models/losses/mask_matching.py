@@ -2,7 +2,7 @@
 
 The matching and point sampling follow `Mask2Former <https://arxiv.org/abs/2112.01527>`_; background is a segment like any class.
 """
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F

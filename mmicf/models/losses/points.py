@@ -1,5 +1,5 @@
 """Points on masks: where mask losses are evaluated (`PointRend <https://arxiv.org/abs/1912.08193>`_)."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F

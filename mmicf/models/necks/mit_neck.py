@@ -4,7 +4,8 @@ Rows of the attention matrix are channels of frames, not pixels: (T·C)² instea
 channels the product that mixes rows of V by rows of A is A·V (docs/en/decisions.md, "Eq. 2").
 """
 import math
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F

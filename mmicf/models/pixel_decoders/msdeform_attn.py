@@ -1,5 +1,5 @@
 """Multi-scale deformable pixel decoder of `Mask2Former <https://arxiv.org/abs/2112.01527>`_, as ICF takes it from COMBO."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,5 @@
 """The audio-visual segmentor: reads like the paper's figure 2."""
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModel
