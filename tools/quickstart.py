@@ -75,9 +75,13 @@ def main() -> None:
     chance = chance_levels(f'{args.data}/truth/test')
     print(f'\ncheckpoint {checkpoint}, overlays in {show_dir}')
     print(f'J over test frames with a sounding object ({(time.time() - start) / 60:.1f} min):')
-    for name, value in ((f'model, {"silent" if args.silent else "true"} sound', true), ('model, sound shuffled between clips', shuffled),
-                        ('all-foreground mask', chance['all_foreground']),
-                        ('best mask that ignores sound', chance['best_blind'])):
+    rows = {
+        f'model, {"silent" if args.silent else "true"} sound': true,
+        'model, sound shuffled between clips': shuffled,
+        'all-foreground mask': chance['all_foreground'],
+        'best mask that ignores sound': chance['best_blind']
+    }
+    for name, value in rows.items():
         print(f'  {name:<36} {value:6.2f}')
 
 

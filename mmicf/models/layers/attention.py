@@ -4,6 +4,7 @@ Built on ``scaled_dot_product_attention`` with separate query, key and value pro
 visual tokens on GPUs, and a checkpoint's tensors have plain names.
 """
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +59,7 @@ class MLP(nn.Sequential):
     def __init__(self, in_dims: int, hidden_dims: int, out_dims: int, num_layers: int = 3) -> None:
         sizes = [in_dims, *[hidden_dims] * (num_layers - 1), out_dims]
         layers: list[nn.Module] = []
-        for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (a, b) in enumerate(pairwise(sizes)):
             layers += [nn.Linear(a, b)] if i == num_layers - 1 else [nn.Linear(a, b), nn.ReLU(inplace=True)]
         super().__init__(*layers)
 

@@ -50,8 +50,8 @@ def ms_deform_attn_sampling(value: Tensor, shapes: Sequence[tuple[int, int]], re
 
 
 def _sample_grid(tokens: Tensor, shape: tuple[int, int], x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """One level on ``grid_sample``: (N, h·w, heads, c) at x, y in cells, both like weights (N, L, heads, points) → (N, L, heads·c)."""
-    (h, w), (n, queries, heads) = shape, weights.shape[:3]
+    """One level on ``grid_sample``: (N, h·w, heads, c) at cells x, y, like weights (N, L, heads, points) → (N, L, heads·c)."""
+    (h, w), (n, queries) = shape, weights.shape[:2]
     image = tokens.permute(0, 2, 3, 1).flatten(0, 1).unflatten(2, shape)  # (N·heads, c, h, w)
     grid = torch.stack([(2 * x + 1) / w - 1, (2 * y + 1) / h - 1], -1).transpose(1, 2).flatten(0, 1)  # (N·heads, L, points, 2)
     sampled = F.grid_sample(image, grid, mode='bilinear', padding_mode='zeros', align_corners=False)

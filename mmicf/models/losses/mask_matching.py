@@ -84,7 +84,7 @@ class MaskMatchingLoss(nn.Module):
         Raises:
             ValueError: if a frame's ground truth holds a class id outside the map.
         """
-        num_layers, frames, queries = classes.shape[:3]
+        num_layers = len(classes)
         points = clip_points(clip_ids, self.num_points, 'match', labels.device)
         sampled = sample_labels(labels, points)  # (S, P)
         valid = (sampled != IGNORE).float()
