@@ -1,7 +1,7 @@
 """Synthetic audio-visual scenes: several objects in view, a changing subset of them sounds.
 
-Looks and sounds come from independent random streams, so no picture betrays who sounds: vision alone is at chance, and the gap
-between true and shuffled sound measures what a model owes to hearing.
+Looks and sounds come from independent random streams, so no picture betrays who sounds: vision alone is at chance, and
+the gap between true and shuffled sound measures what a model owes to hearing.
 """
 from typing import NamedTuple
 
@@ -24,8 +24,8 @@ class Scene(NamedTuple):
         sounding: bool (T, K).
         offscreen_kinds: int (M,), classes that are heard but not in view.
         offscreen: bool (T, M).
-        prior: probability with which each object sounds, known to the best sound-blind guess; for ``exclusive`` scenes exactly
-            one object sounds all the time.
+        prior: probability with which each object sounds, known to the best sound-blind guess; for ``exclusive`` scenes
+            exactly one object sounds all the time.
         exclusive: see ``prior``.
     """
     frames: np.ndarray
@@ -72,7 +72,8 @@ def draw_scene(looks: np.random.Generator, sounds: np.random.Generator, *, num_f
     sounding = draw_states(sounds, num_frames, num_objects, exclusive)
     absent = np.setdiff1d(np.arange(NUM_KINDS), kinds)
     heard = sounds.permutation(absent)[:int(not exclusive and sounds.random() < 0.3)]
-    return Scene(frames, instances, kinds, sounding, heard, draw_states(sounds, num_frames, len(heard)), SOUND_PRIOR, exclusive)
+    offscreen = draw_states(sounds, num_frames, len(heard))
+    return Scene(frames, instances, kinds, sounding, heard, offscreen, SOUND_PRIOR, exclusive)
 
 
 def render(looks: np.random.Generator, kinds: np.ndarray, num_frames: int, height: int, width: int,
@@ -110,13 +111,13 @@ def _outline(kind: int) -> np.ndarray:
     if kind == 0:
         r = np.ones_like(theta)
     elif kind in (1, 2):
-        corners = 4 if kind == 1 else 3
-        r = np.cos(np.pi / corners) / np.cos(theta % (2 * np.pi / corners) - np.pi / corners) * (1.05 if kind == 1 else 1.25)
+        corners, scale = (4, 1.05) if kind == 1 else (3, 1.25)
+        r = np.cos(np.pi / corners) / np.cos(theta % (2 * np.pi / corners) - np.pi / corners) * scale
     elif kind == 3:
         r = 0.85 + 0.35 * np.abs((theta * 5 / np.pi) % 2 - 1) * 2 - 0.35
     elif kind == 4:
-        return np.array([(-.4, -1.1), (.4, -1.1), (.4, -.4), (1.1, -.4), (1.1, .4), (.4, .4), (.4, 1.1), (-.4, 1.1), (-.4, .4),
-                         (-1.1, .4), (-1.1, -.4), (-.4, -.4)])
+        return np.array([(-.4, -1.1), (.4, -1.1), (.4, -.4), (1.1, -.4), (1.1, .4), (.4, .4), (.4, 1.1), (-.4, 1.1),
+                         (-.4, .4), (-1.1, .4), (-1.1, -.4), (-.4, -.4)])
     else:
         r = 0.95 + 0.2 * np.cos(6 * theta)
     return np.stack([r * np.cos(theta), r * np.sin(theta)], -1)
@@ -128,8 +129,8 @@ def _rotation(angle: float) -> np.ndarray:
 
 def _colour(looks: np.random.Generator, hue: int) -> np.ndarray:
     """Float RGB (3,) near a hue, with its own saturation and brightness."""
-    hsv = np.array([[[(hue + looks.integers(-5, 6)) % 180, looks.integers(190, 256), looks.integers(190, 256)]]], np.uint8)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].astype(float)
+    hsv = [(hue + looks.integers(-5, 6)) % 180, looks.integers(190, 256), looks.integers(190, 256)]
+    return cv2.cvtColor(np.array([[hsv]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0].astype(float)
 
 
 def _stripes(height: int, width: int, centre: np.ndarray, kind: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from .class_names import AVSS_CLASSES, VPO_COCO_IDS, avss_palette
-from .synthetic import Scene, clip_streams, draw_scene
+from .synthetic import Scene, clip_streams, draw_scene, draw_states
 from .synthetic_sound import SAMPLE_RATE, clip_sound
 from .synthetic_truth import save_truth, sounding_mask
 
@@ -90,7 +90,8 @@ def _avss(job: ClipJob, looks: np.random.Generator, sounds: np.random.Generator)
     """v1s, v1m and v2 take turns; frames are 4:3, as the real set keeps the videos' own shapes."""
     label = AVSS_LABELS[job.index % 3]
     seconds = 10 if label == 'v2' else 5
-    scene = draw_scene(looks, sounds, num_frames=seconds, height=job.size, width=job.size * 4 // 3, exclusive=label == 'v1s')
+    scene = draw_scene(looks, sounds, num_frames=seconds, height=job.size, width=job.size * 4 // 3,
+                       exclusive=label == 'v1s')
     vid = f'syn{job.split[:2]}{job.index:06d}'  # 11 characters, as a YouTube id
     uid = vid if label == 'v1m' else f'{vid}_0_{seconds * 1000}'
     folder = Path(job.out, 'AVSS', label, uid)
@@ -108,13 +109,17 @@ def _avss(job: ClipJob, looks: np.random.Generator, sounds: np.random.Generator)
 
 
 def _vpo(job: ClipJob, looks: np.random.Generator, sounds: np.random.Generator) -> list[list]:
-    """SS, MS and MSMI take turns; in MSMI the first two of three objects are twins and the louder side tells which one sounds."""
+    """SS, MS and MSMI take turns; in MSMI two of three objects are twins and the louder side tells which one sounds.
+
+    A picture of MS is also listed in the table of MSMI, with ``multi_instance`` 0, as in the download.
+    """
     folder = VPO_FOLDERS[job.index % 3]
     twins, single = folder == 'VPO-MSMI', folder == 'VPO-SS'
     scene = draw_scene(looks, sounds, num_frames=1, height=job.size, width=job.size * 4 // 3, twins=twins,
                        exclusive=single or twins)
-    if not scene.sounding.any():  # every picture of VPO has a sounding object
-        scene.sounding[0, sounds.integers(len(scene.kinds))] = True
+    while not scene.sounding.any():  # every picture of VPO has a sounding object; drawing anew keeps the prior exact
+        scene = scene._replace(sounding=draw_states(sounds, 1, len(scene.kinds)))
+    scene = scene._replace(offscreen_kinds=scene.offscreen_kinds[:0], offscreen=scene.offscreen[:, :0])  # VPO has none
     number = SPLITS.index(job.split) * 1000000 + job.index + 1
     instances, rows = scene.instances[0], []
     coco = np.array([0, *[VPO_COCO_IDS[VPO_NAMES[k]] for k in scene.kinds]], np.uint8)
@@ -130,8 +135,9 @@ def _vpo(job: ClipJob, looks: np.random.Generator, sounds: np.random.Generator) 
             _write_image(root / 'mask' / name / f'{image}_{number * 10 + k:012d}.png', mask)
         _write_sound(Path(job.out, 'vggsound_bench', 'VGGSound', 'audios', f'{vgg}.wav'),
                      clip_sound(scene.kinds[k:k + 1], np.ones((1, 1), bool), 4, sounds))
-        rows.append([f'VPO/{folder}/{folder.lower().replace("-", "_")}_data_stereo.csv', number, number * 10 + int(k), name,
-                     VPO_COCO_IDS[name], vgg, job.split, f'{position:.3f}', int(twins)])
+        row = [number, number * 10 + int(k), name, VPO_COCO_IDS[name], vgg, job.split, f'{position:.3f}', int(twins)]
+        rows += [[f'VPO/{table}/{table.lower().replace("-", "_")}_data_stereo.csv', *row]
+                 for table in ((folder, 'VPO-MSMI') if folder == 'VPO-MS' else (folder,))]
     if not single:
         _write_image(root / 'mask' / f'{image}.png', mask)
     save_truth(f'{job.out}/truth/{job.split}/{folder.lower()}_{number}.npz', scene)

@@ -5,14 +5,14 @@ SAMPLE_RATE = 16000  # Hz
 EXAMPLE_SECONDS = 0.96  # VGGish's example t covers 0.96·t to 0.96·(t+1) s; sound states change at these borders
 FADE_SECONDS = 0.01
 
-# (fundamental in Hz, amplitudes of its harmonics, tremolo in Hz): bands that lie apart on the mel axis between 125 and 7500 Hz.
+# (fundamental in Hz, amplitudes of its harmonics, tremolo in Hz): bands that lie apart on the mel axis, 125 to 7500 Hz.
 TIMBRES = (
     (190., (1., .5), 3.), (430., (1., .3), 7.), (900., (1., .25), 11.), (1750., (1., .2), 4.), (3100., (1.,), 9.),
     (5200., (1.,), 14.))
 
 
 def timbre(index: int, num_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A steady sound of synthetic class ``index``, float64 (num_samples,), RMS 0.1, with random phase and ±2 % detune."""
+    """A steady sound of class ``index``, float64 (num_samples,), RMS 0.1, with random phase and ±2 % detune."""
     fundamental, harmonics, tremolo = TIMBRES[index]
     seconds = np.arange(num_samples) / SAMPLE_RATE
     fundamental = fundamental * rng.uniform(0.98, 1.02)
@@ -23,7 +23,7 @@ def timbre(index: int, num_samples: int, rng: np.random.Generator) -> np.ndarray
 
 
 def gate(states: np.ndarray, num_samples: int) -> np.ndarray:
-    """Loudness over time from one boolean per example, (T,) → (num_samples,), with short fades; the last state goes on."""
+    """Loudness over time, (num_samples,), from one boolean per example, (T,), with short fades; the last one goes on."""
     example = np.minimum((np.arange(num_samples) / (EXAMPLE_SECONDS * SAMPLE_RATE)).astype(int), len(states) - 1)
     fade = int(FADE_SECONDS * SAMPLE_RATE)
     return np.convolve(np.pad(states[example].astype(float), fade // 2, 'edge'), np.ones(fade) / fade, 'same')[

@@ -19,7 +19,8 @@ def load_truth(path: str) -> Scene:
     """Inverse of :func:`save_truth`; ``frames`` is empty."""
     with np.load(path, allow_pickle=False) as file:
         values = {k: file[k] for k in file.files}
-    return Scene(frames=np.zeros(0), **{**values, 'prior': float(values['prior']), 'exclusive': bool(values['exclusive'])})
+    values |= {'prior': float(values['prior']), 'exclusive': bool(values['exclusive'])}
+    return Scene(frames=np.zeros(0), **values)
 
 
 def sounding_mask(scene: Scene) -> np.ndarray:
@@ -31,11 +32,16 @@ def sounding_mask(scene: Scene) -> np.ndarray:
 def chance_levels(truth: str | Iterable[Scene]) -> dict[str, float]:
     """AVSBench J (×100, over frames with non-empty ground truth) of guesses that do not hear.
 
-    ``all_foreground`` marks every pixel. ``best_blind`` knows which pixels belong to which object and how scenes are drawn: on
-    each frame it marks the set of objects with the highest expected IoU over the sounding sets that the prior allows.
+    ``all_foreground`` marks every pixel. ``best_blind`` knows which pixels belong to which object and how scenes are
+    drawn: on each frame it marks the set of objects with the highest expected IoU over the sounding sets that the prior
+    allows.
 
     Args:
         truth: a split's truth folder (``OUT/truth/test``), or scenes.
+
+    Raises:
+        FileNotFoundError: the folder holds no truth files.
+        ValueError: no frame has a sounding object in view.
     """
     if isinstance(truth, str):
         paths = sorted(glob(os.path.join(truth, '*.npz')))
@@ -56,7 +62,9 @@ def chance_levels(truth: str | Iterable[Scene]) -> dict[str, float]:
             expected = _iou(sets[:, None], shown[None], areas) @ weight[(sets * areas).sum(1) > 0]
             blind.append(_iou(sets[expected.argmax()], sounding, areas))
             everything.append((sounding * areas).sum() / instances.size)
-    return dict(all_foreground=100 * float(np.mean(everything)), best_blind=100 * float(np.mean(blind)))
+    if not blind:
+        raise ValueError('no frame has a sounding object in view; chance levels need at least one')
+    return {'all_foreground': 100 * float(np.mean(everything)), 'best_blind': 100 * float(np.mean(blind))}
 
 
 def _iou(a: np.ndarray, b: np.ndarray, areas: np.ndarray) -> np.ndarray:

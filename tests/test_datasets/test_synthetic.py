@@ -46,6 +46,7 @@ def test_the_tool_refuses_a_folder_of_others(tmp_path):
     (tmp_path / 'notes.txt').write_text('mine')
     done = subprocess.run([sys.executable, str(TOOL), str(tmp_path), '--num-train', '1'], capture_output=True, text=True)
     assert done.returncode == 1 and str(tmp_path) in done.stderr and (tmp_path / 'notes.txt').read_text() == 'mine'
+    assert 'Traceback' not in done.stderr
 
 
 def test_s4_layout(tmp_path):
@@ -94,16 +95,17 @@ def test_avss_labels(tmp_path):
 
 def test_vpo_masks_and_positions(tmp_path):
     make(tmp_path, 'vpo', (9, 0, 0))
-    sides = []
+    pictures = set()
     for line in (tmp_path / 'VPO/VPO-MSMI/vpo_msmi_data_stereo.csv').read_text().splitlines()[1:]:
         image, _, name, coco, vgg, _, position, multi = line.split(',')
-        mask = np.asarray(Image.open(tmp_path / f'VPO/VPO-MSMI/mask/{int(image):012d}.png'))
+        folder = 'VPO-MSMI' if int(multi) else 'VPO-MS'  # a row without twins points into VPO-MS
+        mask = np.asarray(Image.open(tmp_path / f'VPO/{folder}/mask/{int(image):012d}.png'))
         columns = np.flatnonzero((mask == VPO_COCO_IDS[name]).any(0))
-        assert str(VPO_COCO_IDS[name]) == coco and multi == '1'
+        assert str(VPO_COCO_IDS[name]) == coco
         assert abs(columns.mean() / mask.shape[1] - float(position)) < 1e-3
         assert (tmp_path / f'vggsound_bench/VGGSound/audios/{vgg}.wav').is_file()
-        sides.append(float(position))
-    assert len(sides) == 3
+        pictures.add((image, multi))
+    assert sorted(multi for _, multi in pictures) == ['0'] * 3 + ['1'] * 3
 
 
 def test_looks_do_not_depend_on_who_sounds():
@@ -166,3 +168,12 @@ def test_chance_levels_against_brute_force(exclusive):
     found = chance_levels([scene])
     assert found['best_blind'] == pytest.approx(100 * np.mean(scores))
     assert found['all_foreground'] == pytest.approx(100 * truth.mean())
+
+
+def test_chance_levels_need_a_sounding_object(tmp_path):
+    scene = Scene(np.zeros(0), np.ones((1, 2, 2), np.uint8), np.array([0]), np.zeros((1, 1), bool), np.zeros(0, int),
+                  np.zeros((1, 0), bool), 0.5, False)
+    with pytest.raises(ValueError, match='no frame has a sounding object'):
+        chance_levels([scene])
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        chance_levels(str(tmp_path))

@@ -9,14 +9,14 @@ import sys
 from multiprocessing import get_context
 from pathlib import Path
 
-from tqdm import tqdm
+from mmengine.utils import track_iter_progress
 
 from mmicf.datasets.synthetic_layouts import SPLITS, WRITERS, ClipJob, write_clip, write_tables
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('out', help='folder to write; must be new, empty, or an earlier output with the same subset')
+    parser.add_argument('out', help='folder to write; must be new, empty, or hold the output of the same arguments')
     parser.add_argument('--subset', choices=list(WRITERS), default='ms3')
     parser.add_argument('--num-train', type=int, default=160)
     parser.add_argument('--num-val', type=int, default=20)
@@ -24,8 +24,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--size', type=int, default=224, help='height of the frames in pixels, at least 32')
     args = parser.parse_args()
-    if args.size < 32 or min(args.num_train, args.num_val, args.num_test) < 0:
-        parser.error('--size must be at least 32 and the numbers of clips not negative')
+    counts = (args.num_train, args.num_val, args.num_test)
+    if args.size < 32 or min(counts) < 0 or not any(counts):
+        parser.error('--size must be at least 32, the numbers of clips must not be negative, and one must be positive')
     return args
 
 
@@ -38,8 +39,10 @@ def prepare(out: Path, settings: dict) -> bool:
     marker = out / 'truth' / 'settings.json'
     if marker.is_file() and json.loads(marker.read_text(encoding='utf-8')) == settings:
         return False
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f'{out}: not empty and not made with {settings}; choose another folder or delete this one')
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        found = 'a folder that is not empty' if out.is_dir() else 'a file'
+        raise FileExistsError(f'{out}: found {found}, expected nothing, or a complete set made with {settings}; choose '
+                              'another folder or delete this one')
     return True
 
 
@@ -54,12 +57,15 @@ def main() -> None:
     except FileExistsError as error:
         sys.exit(str(error))
     counts = dict(zip(SPLITS, (args.num_train, args.num_val, args.num_test), strict=True))
-    jobs = [ClipJob(str(out), args.subset, split, i, args.seed, args.size) for split in SPLITS for i in range(counts[split])]
+    jobs = [ClipJob(str(out), args.subset, split, i, args.seed, args.size)
+            for split in SPLITS for i in range(counts[split])]
     with get_context('spawn').Pool(2) as pool:
-        rows = list(tqdm(pool.imap(write_clip, jobs, chunksize=4), total=len(jobs), unit='clip', desc=f'synthetic {args.subset}'))
+        clips = pool.imap(write_clip, jobs, chunksize=4)
+        rows = list(track_iter_progress((clips, len(jobs))))
     write_tables(str(out), args.subset, [row for clip in rows for row in clip])
     (out / 'truth').mkdir(exist_ok=True)
-    (out / 'truth' / 'settings.json').write_text(json.dumps(settings) + '\n', encoding='utf-8')  # last: marks a complete set
+    marker = out / 'truth' / 'settings.json'  # written last: marks a complete set
+    marker.write_text(json.dumps(settings) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':
