@@ -76,9 +76,9 @@ class ToyMetric(BaseMetric):
         return dict(JF=sum(results) / len(results))
 
 
-def loader(batch_size, length=20, workers=0, **kwargs):
-    return dict(batch_size=batch_size, num_workers=workers, persistent_workers=workers > 0, drop_last=True,
-                sampler=dict(type='DefaultSampler', shuffle=True),
+def loader(batch_size, length=20, workers=0, shuffle=True, **kwargs):
+    return dict(batch_size=batch_size, num_workers=workers, persistent_workers=workers > 0, drop_last=shuffle,
+                sampler=dict(type='DefaultSampler', shuffle=shuffle, round_up=shuffle),
                 dataset=dict(type='ToyClips', length=length, pipeline=[dict(type='ToyAugment')]), **kwargs)
 
 
