@@ -26,7 +26,7 @@ class AVSVisualizationHook(Hook):
             raise ValueError(f'interval must be at least 1 clip, got {interval}')
         self.draw, self.interval, self.show_dir = draw, interval, show_dir
 
-    def _draw(self, runner, outputs: Sequence[AVDataSample], mode: str) -> None:
+    def _draw(self, runner, outputs: Sequence[AVDataSample], mode: str, step: int) -> None:
         if not self.draw:
             return
         for sample in outputs:
@@ -38,10 +38,10 @@ class AVSVisualizationHook(Hook):
                 wave, rate = soundfile.read(sample.audio_path, always_2d=True, dtype='float32')
                 wave = wave.mean(1)
             out = None if self.show_dir is None else Path(self.show_dir) / f'{sample.clip_id}.png'
-            runner.visualizer.add_clip(f'{mode}/{sample.clip_id}', frames, sample, wave, rate, out, runner.iter)
+            runner.visualizer.add_clip(f'{mode}/{sample.clip_id}', frames, sample, wave, rate, out, step)
 
     def after_val_iter(self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[AVDataSample]) -> None:
-        self._draw(runner, outputs, 'val')
+        self._draw(runner, outputs, 'val', runner.iter)
 
     def after_test_iter(self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[AVDataSample]) -> None:
-        self._draw(runner, outputs, 'test')
+        self._draw(runner, outputs, 'test', 0)  # runner.iter would build the train loop
