@@ -1,37 +1,49 @@
 """Tables in the log and per-class files."""
 import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from mmengine.logging import print_log
 from prettytable import PrettyTable
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence]) -> None:
-    """Logs a table; floats with two digits."""
+    """Logs a table; floats with two digits, an undefined one as a dash, numbers flush right."""
     table = PrettyTable(list(header))
-    table.add_rows([[f'{x:.2f}' if isinstance(x, float) else x for x in row] for row in rows])
+    table.add_rows([[_text(x) for x in row] for row in rows])
+    for name, value in zip(header, rows[0], strict=True):
+        table.align[name] = 'l' if isinstance(value, str) else 'r'
     print_log(f'{title}\n{table}', 'current')
 
 
-def write_per_class(path: str, names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
-    """Writes class scores as csv or json, by the file's suffix; undefined values are empty (csv) or null (json).
+def _text(value) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return '-' if math.isnan(value) else f'{value:.2f}'
+
+
+def check_table_path(path: str | None) -> Path | None:
+    """The path of a per-class file.
 
     Raises:
-        ValueError: another suffix.
+        ValueError: a suffix other than .csv and .json.
     """
-    rows = [{'class': name, **{k: None if np.isnan(v[i]) else float(v[i]) for k, v in columns.items()}}
-            for i, name in enumerate(names)]
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.suffix == '.json':
-        file.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
-    elif file.suffix == '.csv':
-        with file.open('w', newline='', encoding='utf-8') as out:
-            writer = csv.DictWriter(out, ['class', *columns], lineterminator='\n')
-            writer.writeheader()
-            writer.writerows(rows)
-    else:
+    if path is not None and Path(path).suffix not in ('.csv', '.json'):
         raise ValueError(f'{path}: per-class scores are written as .csv or .json')
+    return None if path is None else Path(path)
+
+
+def write_per_class(path: Path, names: Sequence[str], columns: dict[str, Sequence[float]]) -> None:
+    """Writes class scores as csv or json, by the file's suffix; undefined values are empty (csv) or null (json)."""
+    rows = [{'class': name, **{k: None if math.isnan(v[i]) else float(v[i]) for k, v in columns.items()}}
+            for i, name in enumerate(names)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == '.json':
+        path.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
+        return
+    with path.open('w', newline='', encoding='utf-8') as out:
+        writer = csv.DictWriter(out, ['class', *columns], lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(rows)
