@@ -37,7 +37,8 @@ def ms_deform_attn_sampling(value: Tensor, shapes: Sequence[tuple[int, int]], re
         return _CompiledSampling.apply(value.contiguous(), torch.tensor(shapes, device=value.device),
                                        torch.tensor(starts, device=value.device), locations.contiguous(), weights.contiguous(),
                                        64)
-    level_sampling = _sample_bags if value.device.type == 'cpu' else _sample_grid
+    # On CPU bags are 4 to 5 times faster forward, but their backward pass is up to twice as slow.
+    level_sampling = _sample_bags if value.device.type == 'cpu' and not torch.is_grad_enabled() else _sample_grid
     out = None
     for level, tokens in enumerate(value.split([h * w for h, w in shapes], 1)):
         h, w = shapes[level]
@@ -60,7 +61,7 @@ def _sample_grid(tokens: Tensor, shape: tuple[int, int], x: Tensor, y: Tensor, w
 
 
 def _sample_bags(tokens: Tensor, shape: tuple[int, int], x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """As :func:`_sample_grid`, 4 to 5 times faster on CPU: each output is one weighted bag of 4·points table rows.
+    """As :func:`_sample_grid`: each output is one weighted bag of 4·points table rows.
 
     A border of zero rows around the map replaces every bounds check: a clamped location has all its weight on the border.
     """
