@@ -3,7 +3,7 @@ import csv
 
 import numpy as np
 import pytest
-from clips import evaluate, make_clip, random_binary_clip, random_class_clip
+from made_clips import evaluate, make_clip, random_binary_clip, random_class_clip
 
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
 

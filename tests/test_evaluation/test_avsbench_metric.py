@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from clips import evaluate, make_clip, random_binary_clip, random_class_clip
+from made_clips import evaluate, make_clip, random_binary_clip, random_class_clip
 
 from mmicf.evaluation import AVSBenchMetric
 

@@ -1,7 +1,7 @@
 """mmseg's metrics see every frame that has ground truth; our metrics see clips."""
 import numpy as np
 import pytest
-from clips import evaluate, random_class_clip
+from made_clips import evaluate, random_class_clip
 from mmengine.registry import DefaultScope
 
 from mmicf.evaluation import AVSConfusionMetric, FrameEvaluator

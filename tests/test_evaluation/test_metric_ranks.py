@@ -5,7 +5,7 @@ import os
 import pytest
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from clips import evaluate, random_binary_clip, random_class_clip
+from made_clips import evaluate, random_binary_clip, random_class_clip
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 

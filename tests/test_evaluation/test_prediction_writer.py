@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import evaluate, make_clip, random_binary_clip, random_class_clip
+from made_clips import evaluate, make_clip, random_binary_clip, random_class_clip
 from PIL import Image
 
 from mmicf.evaluation import AVSBenchMetric, AVSPredictionWriter
