@@ -76,8 +76,10 @@ def test_masks_and_sounds_of_videos_agree_with_the_truth(sets, name, split):
                     expected[truth.instances[t] == k + 1] = ids[k]
                 np.testing.assert_array_equal(clip['masks'][t], expected)
             heard = {*truth.kinds[truth.sounding[t]], *truth.offscreen_kinds[truth.offscreen[t]]}
-            gains, _ = nnls(spectra, mean_spectrum(example))  # a class sounds at a gain of 0.8 to 1.25 or not at all
-            assert set(np.flatnonzero(gains > 0.4)) == heard, (clip['clip_id'], t, gains)
+            # measured on 600 examples: at least 0.53 for a class that sounds, at most 0.11 for others; a value between
+            # means that the state changed too early or too late
+            gains, _ = nnls(spectra, mean_spectrum(example))
+            assert all(gain > 0.4 if kind in heard else gain < 0.2 for kind, gain in enumerate(gains)), (t, heard, gains)
 
 
 def test_s4_folders_name_the_only_class_that_sounds(sets):
