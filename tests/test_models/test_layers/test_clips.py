@@ -16,13 +16,13 @@ def test_groups_cover_every_frame_once_and_keep_clips_whole():
 def test_apply_per_clip_equals_a_loop_over_clips():
     x = torch.randn(8, 3)
     out = apply_per_clip(lambda y: y.cumsum(1), x, clips_by_length(INDEX))
-    expected = torch.cat([x[INDEX == i].cumsum(0) for i in range(4)])
+    expected = torch.cat([x[i == INDEX].cumsum(0) for i in range(4)])
     assert torch.allclose(out, expected)
 
 
 def test_clip_mean():
     x = torch.randn(8, 3, 2)
-    assert torch.allclose(clip_mean(x, INDEX), torch.stack([x[INDEX == i].mean(0) for i in range(4)]), atol=1e-6)
+    assert torch.allclose(clip_mean(x, INDEX), torch.stack([x[i == INDEX].mean(0) for i in range(4)]), atol=1e-6)
 
 
 def test_scattered_clips_are_refused():
