@@ -1,0 +1,90 @@
+"""What the analysis tools share: a model and a random batch from a config, its parts, and tables."""
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from prettytable import PrettyTable
+from torch import nn
+
+from mmicf.registry import MODELS
+
+from .complexity import count_flops
+from .dummy_inputs import audio_fields, dummy_batch
+from .model_parts import count_parameters, training_only_names
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which model is measured on what."""
+    parser.add_argument('config', help='config file; weights stay random, no pretrained file is needed')
+    parser.add_argument('--clips', type=int, default=1, help='clips in the batch')
+    parser.add_argument('--frames', type=int, default=5, help='frames per clip')
+    parser.add_argument('--size', type=int, default=224, help='height and width of frames, pixels')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with its overrides; its default scope is active from here on.
+
+    Raises:
+        FileNotFoundError: no such config.
+    """
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'no config at {args.config}')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmicf'))
+    # the optimizer constructor logs a line per parameter
+    MMLogger.get_instance('analysis', log_level='WARNING')
+    return cfg
+
+
+def build_model(cfg: Config, device: torch.device | str = 'cpu') -> nn.Module:
+    """The config's model with random weights, in eval mode."""
+    torch.manual_seed(0)
+    return MODELS.build(cfg.model).to(device).eval()
+
+
+def random_batch(cfg: Config, args: argparse.Namespace) -> dict:
+    """A collated random batch with the audio fields that the config's test pipeline packs."""
+    keys, rate = audio_fields(cfg.test_dataloader.dataset.pipeline)
+    return dummy_batch(clips=args.clips, frames=args.frames, size=(args.size, args.size), keys=keys, sample_rate=rate,
+                       num_classes=cfg.model.get('decode_head', {}).get('num_classes', 2))
+
+
+def parts_of(model: nn.Module) -> dict[str, nn.Module]:
+    """The parts to report: the model's children, and those of the decode head that are networks themselves."""
+    parts = {}
+    for name, child in model.named_children():
+        if name == 'data_preprocessor' or not any(True for _ in child.parameters()):
+            continue
+        parts[name] = child
+        if name == 'decode_head':
+            parts.update({f'{name}.{inner}': module for inner, module in child.named_children()
+                          if any(True for _ in module.parameters())})
+    return parts
+
+
+def parameter_line(model: nn.Module) -> str:
+    """Parameters in millions: total, trainable, and those of parts that only training uses."""
+    total, trainable = count_parameters(model)
+    extra = sum(count_parameters(getattr(model, name))[0] for name in training_only_names(model))
+    return f'parameters: {total / 1e6:.2f} M, trainable {trainable / 1e6:.2f} M, training-only {extra / 1e6:.2f} M'
+
+
+def forward_flops(model: nn.Module, batch: dict) -> dict[str, int]:
+    """Operations of one prediction of a collated batch, whole and by module name."""
+    data = model.data_preprocessor(batch, False)
+    return count_flops(model, lambda: model(**data, mode='predict'))
+
+
+def table(header: list[str], rows: list[list]) -> str:
+    """Right-aligned numbers behind a left-aligned first column."""
+    out = PrettyTable(header)
+    out.align = 'r'
+    out.align[header[0]] = 'l'
+    out.add_rows(rows)
+    return out.get_string()

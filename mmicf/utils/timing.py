@@ -1,0 +1,92 @@
+"""Wall time of a model and of its parts, and peak memory."""
+import resource
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+
+class Times(NamedTuple):
+    """Seconds: median and the quartiles around it."""
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f'{self.median:.4g} s ({self.low:.4g} to {self.high:.4g})'
+
+
+def summarise(seconds: Sequence[float]) -> Times:
+    """Median and quartiles of at least one measurement."""
+    if len(seconds) == 1:
+        return Times(seconds[0], seconds[0], seconds[0])
+    low, median, high = statistics.quantiles(seconds, n=4, method='inclusive')
+    return Times(median, low, high)
+
+
+class Clock:
+    """Times calls on a device, waiting for a GPU to finish.
+
+    Args:
+        device: where the work runs.
+    """
+
+    def __init__(self, device: torch.device | str) -> None:
+        self.device = torch.device(device)
+
+    def now(self) -> float:
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def measure(self, calls: dict[str, Callable[[], object]], *, runs: int, warmup: int) -> dict[str, Times]:
+        """Times of each call; the calls take turns, so that a slow moment of the machine meets all of them."""
+        seconds = defaultdict(list)
+        for turn in range(warmup + runs):
+            for name, call in calls.items():
+                start = self.now()
+                call()
+                if turn >= warmup:
+                    seconds[name].append(self.now() - start)
+        return {name: summarise(values) for name, values in seconds.items()}
+
+    def measure_parts(self, parts: dict[str, nn.Module], call: Callable[[], object], *, runs: int,
+                      warmup: int) -> dict[str, float]:
+        """Median seconds that each part spends in its forward during ``call``, and those of the whole under ``''``."""
+        spent: dict[str, float] = defaultdict(float)
+        started: dict[str, float] = {}
+        handles = []
+        for name, module in parts.items():
+            handles += [module.register_forward_pre_hook(lambda *_, n=name: started.__setitem__(n, self.now())),
+                        module.register_forward_hook(
+                            lambda *_, n=name: spent.__setitem__(n, spent[n] + self.now() - started.pop(n)))]
+        rounds = []
+        try:
+            for turn in range(warmup + runs):
+                spent.clear()
+                start = self.now()
+                call()
+                spent[''] = self.now() - start
+                if turn >= warmup:
+                    rounds.append(dict(spent))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {name: statistics.median([r.get(name, 0.) for r in rounds]) for name in ('', *parts)}
+
+    def reset_peak_memory(self) -> None:
+        """Start a new peak; a no-op on a CPU, where the process keeps its peak."""
+        if self.device.type == 'cuda':
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peak_memory(self) -> float:
+        """MiB: the most that tensors took on a GPU, or the process' resident set on a CPU, everything imported included."""
+        if self.device.type == 'cuda':
+            return torch.cuda.max_memory_allocated(self.device) / 2**20
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == 'darwin' else 2**10)

@@ -1,0 +1,88 @@
+"""The measuring tools run on the tiny config and print consistent figures."""
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmicf.models import AVSegmentor
+from mmicf.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs/icf/baseline_tiny_synthetic.py'
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+
+    def call(name, *arguments):
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        runpy.run_path(str(ROOT / 'tools/analysis_tools' / name), run_name='__main__')
+        return capsys.readouterr().out
+
+    return call
+
+
+def rows(text):
+    lines = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if line.startswith('|')]
+    return {cells[0]: cells[1:] for cells in lines[1:]}
+
+
+def number(pattern, text):
+    return float(re.search(pattern, text)[1])
+
+
+def test_get_flops_parts_add_up_and_grow_with_the_batch(tool):
+    small = tool('get_flops.py', CONFIG, '--size', 64, '--frames', 2)
+    parts = rows(small)
+    top = [name for name in parts if '.' not in name]
+    assert {'backbone', 'audio_backbone', 'neck', 'decode_head'} <= set(top) and 'decode_head.pixel_decoder' in parts
+    total = number(r'([\d.]+) GFLOPs \(', small)
+    assert sum(float(parts[name][1]) for name in top) == pytest.approx(total, abs=0.05)
+    millions = sum(float(parts[name][0]) for name in top)
+    assert millions == pytest.approx(number(r'parameters: ([\d.]+) M', small), abs=0.03)
+    large = tool('get_flops.py', CONFIG, '--size', 64, '--frames', 2, '--clips', 2)
+    assert number(r'([\d.]+) GFLOPs \(', large) == pytest.approx(2 * total, rel=0.05)
+    assert float(rows(large)['backbone'][1]) == pytest.approx(2 * float(parts['backbone'][1]), abs=0.02)
+
+
+@MODELS.register_module()
+class SegmentorWithExtra(AVSegmentor):
+    """Has a training-only part; counts how often it took part."""
+    training_only = ('extra', )
+    with_extra = without_extra = 0
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.extra = torch.nn.Linear(1000, 1000)
+
+    def loss(self, inputs, data_samples):
+        losses = super().loss(inputs, data_samples)
+        if self.extra is None:
+            type(self).without_extra += 1
+            return losses
+        type(self).with_extra += 1
+        return {**losses, 'loss_extra': self.extra.weight.square().mean()}
+
+
+def test_training_only_parts_are_told_apart(tool):
+    out = tool('benchmark.py', CONFIG, '--device', 'cpu', '--size', 64, '--frames', 1, '--runs', 2, '--warmup', 1,
+               '--train', '--cfg-options', 'model.type=SegmentorWithExtra')
+    assert SegmentorWithExtra.with_extra == SegmentorWithExtra.without_extra == 3
+    assert 'training-only 1.00 M' in out
+    step, without = number(r'training step [^:]*: ([\d.e-]+) s', out), number(r'without extra: ([\d.e-]+) s', out)
+    assert number(r'parts add (-?[\d.]+) %', out) == pytest.approx(100 * (step / without - 1), abs=0.3)
+
+
+def test_benchmark_prints_every_figure(tool):
+    out = tool('benchmark.py', CONFIG, '--device', 'cpu', '--size', 64, '--frames', 2, '--runs', 2, '--warmup', 1,
+               '--train')
+    forward, backbone = number(r'forward: ([\d.e-]+) s', out), number(r'backbone alone: ([\d.e-]+) s', out)
+    assert number(r'forward / backbone = ([\d.]+)', out) == pytest.approx(forward / backbone, abs=0.02)
+    assert number(r'([\d.]+) frames/s', out) == pytest.approx(2 / forward, rel=0.01)
+    parts = rows(out)
+    assert sum(float(cells[1]) for name, cells in parts.items() if '.' not in name) == pytest.approx(100, abs=2)
+    assert 'training step (OptimWrapper)' in out and 'training-only 0.00 M' in out
+    assert number(r'peak memory, training step: (\d+) MiB', out) >= number(r'peak memory, forward: (\d+) MiB', out) > 50

@@ -1,0 +1,34 @@
+#!/usr/bin/env python
+"""Parameters and floating-point operations of a model at test time, by part."""
+import argparse
+
+from mmicf.utils.model_parts import count_parameters
+from mmicf.utils.model_report import (
+    add_model_arguments,
+    build_model,
+    forward_flops,
+    load_config,
+    parameter_line,
+    parts_of,
+    random_batch,
+    table,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_model_arguments(parser)
+    args = parser.parse_args()
+    cfg = load_config(args)
+    model = build_model(cfg)
+    flops = forward_flops(model, random_batch(cfg, args))
+    rows = [[name, f'{count_parameters(part)[0] / 1e6:.2f}', f'{flops.get(name, 0) / 1e9:.2f}',
+             f'{100 * flops.get(name, 0) / flops[""]:.1f}'] for name, part in parts_of(model).items()]
+    print(f'{args.config}: {args.clips} clip(s) of {args.frames} frames, {args.size}x{args.size}')
+    print(table(['part', 'parameters (M)', 'GFLOPs', '%'], rows))
+    print(parameter_line(model))
+    print(f'{flops[""] / 1e9:.2f} GFLOPs (a multiply-add is two; matrix products, convolutions and attention)')
+
+
+if __name__ == '__main__':
+    main()
