@@ -35,6 +35,8 @@ def shrink(cfg, synthetic):
     cfg = copy.deepcopy(cfg)
     cfg.model.backbone.pop('init_cfg', None)
     cfg.model.audio_backbone.pop('checkpoint', None)
+    cfg.model.audio_backbone.hidden_dims = 64  # two thirds of its parameters are in the hidden layers
+    cfg.model.decode_head.loss.num_points = 256
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         subset, folder = LAYOUTS[loader.dataset.type]
         loader.dataset.data_root = str(synthetic[subset] / folder)
