@@ -1,19 +1,47 @@
 """Says on which split the best checkpoint was chosen."""
+import logging
+
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
 
 from mmicf.registry import HOOKS
 
+from .seed_hook import _base_datasets
+
 
 @HOOKS.register_module()
 class BestSplitHook(Hook):
-    """Logs, before training, which split and metric select the best checkpoint (several peers silently select on test)."""
+    """Logs which split and metric select the best checkpoint, before training, and what was selected, after it.
+
+    Several peers silently select on test; here that is allowed and gets a warning.
+    """
+
+    priority = 'LOWEST'  # behind CheckpointHook, which saves the best
+
+    @staticmethod
+    def _keys(runner) -> list[str]:
+        hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+        return [key for hook in hooks for key in hook.save_best or []] if runner.val_loop is not None else []
+
+    @staticmethod
+    def _splits(runner) -> str:
+        datasets = _base_datasets(runner.val_loop.dataloader.dataset)
+        return ' and '.join(sorted({getattr(dataset, 'split', 'unnamed') for dataset in datasets}))
 
     def before_train(self, runner) -> None:
-        keys = [key for hook in runner.hooks if isinstance(hook, CheckpointHook) for key in (hook.save_best or [])]
-        if not keys or runner.val_loop is None:
+        keys = self._keys(runner)
+        if not keys:
             return
-        split = getattr(runner.val_loop.dataloader.dataset, 'split', 'an unnamed split')
-        print_log(f"best checkpoint: highest {', '.join(keys)} on split '{split}'", 'current')
-        if split == 'test':
-            print_log('selecting on test overstates the result; published peers that do so are marked in the model zoo', 'current')
+        splits = self._splits(runner)
+        print_log(f"best checkpoint: selected by {', '.join(keys)} on split '{splits}'", 'current')
+        if 'test' in splits.split(' and '):
+            print_log('the best checkpoint is selected on test, which overstates its result there; select on val', 'current',
+                      level=logging.WARNING)
+
+    def after_train(self, runner) -> None:
+        keys, found = self._keys(runner), runner.message_hub.runtime_info
+        for key in keys:
+            suffix = '' if len(keys) == 1 else f'_{key}'  # mmengine names them so
+            if f'best_ckpt{suffix}' in found:
+                print_log(f"best checkpoint: {found[f'best_ckpt{suffix}']}, {key} {found[f'best_score{suffix}']:.2f} on split "
+                          f"'{self._splits(runner)}'", 'current')

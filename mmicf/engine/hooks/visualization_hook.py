@@ -3,22 +3,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from mmengine.hooks import Hook
 from PIL import Image
 
 from mmicf.registry import HOOKS
 from mmicf.structures import AVDataSample
+from mmicf.utils.audio_file import read_audio
 
 
 @HOOKS.register_module()
 class AVSVisualizationHook(Hook):
-    """Draws every ``interval``-th clip of a validation or test run.
+    """Draws every ``interval``-th clip of the data set in validation and testing, the same clips on any number of ranks.
+
+    Pictures show the stored frames. The strip shows the clip's (first) audio file; where the data set has log-mel files
+    only, the log-mel that the model received.
 
     Args:
         draw: off by default; ``tools/test.py --show-dir`` switches it on.
         interval: of clips; at least 1.
-        show_dir: folder for ``{clip_id}.png``; None hands the pictures to the visualizer's backends.
+        show_dir: folder for ``{clip_id}.png``, in validation ``val_{iteration}/{clip_id}.png``; None hands the pictures
+            to the visualizer's backends.
     """
 
     def __init__(self, *, draw: bool = False, interval: int = 1, show_dir: str | None = None) -> None:
@@ -26,22 +30,31 @@ class AVSVisualizationHook(Hook):
             raise ValueError(f'interval must be at least 1 clip, got {interval}')
         self.draw, self.interval, self.show_dir = draw, interval, show_dir
 
-    def _draw(self, runner, outputs: Sequence[AVDataSample], mode: str, step: int) -> None:
-        if not self.draw:
-            return
-        for sample in outputs:
-            if sample.sample_idx % self.interval:
-                continue
-            frames = [np.asarray(Image.open(frame.img_path).convert('RGB')) for frame in sample.frames]
-            wave, rate = None, 16000
-            if sample.get('audio_path'):
-                wave, rate = soundfile.read(sample.audio_path, always_2d=True, dtype='float32')
-                wave = wave.mean(1)
-            out = None if self.show_dir is None else Path(self.show_dir) / f'{sample.clip_id}.png'
-            runner.visualizer.add_clip(f'{mode}/{sample.clip_id}', frames, sample, wave, rate, out, step)
-
     def after_val_iter(self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[AVDataSample]) -> None:
-        self._draw(runner, outputs, 'val', runner.iter)
+        if self.draw:
+            self._draw(runner, data_batch, outputs, 'val', runner.iter)
 
     def after_test_iter(self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[AVDataSample]) -> None:
-        self._draw(runner, outputs, 'test', 0)  # runner.iter would build the train loop
+        if self.draw:
+            self._draw(runner, data_batch, outputs, 'test', 0)  # runner.iter would build the train loop
+
+    def _draw(self, runner, data_batch: dict, outputs: Sequence[AVDataSample], mode: str, step: int) -> None:
+        for i, sample in enumerate(outputs):
+            if sample.sample_idx % self.interval:
+                continue
+            sound = {}
+            if sample.get('audio_path'):
+                sound['waveform'], sound['sample_rate'] = read_audio(sample.audio_path)
+            elif data_batch['inputs'].log_mel is not None and data_batch['inputs'].log_mel[i] is not None:
+                sound['log_mel'] = np.asarray(data_batch['inputs'].log_mel[i].cpu())
+            out = None
+            if self.show_dir is not None:
+                folder = Path(self.show_dir, f'val_{step}') if mode == 'val' else Path(self.show_dir)
+                out = str(folder / f'{sample.clip_id}.png')
+            runner.visualizer.add_clip(f'{mode}/{sample.clip_id}', [_read_frame(f.img_path) for f in sample.frames], sample,
+                                       out_file=out, step=step, **sound)
+
+
+def _read_frame(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert('RGB'))
