@@ -1,10 +1,12 @@
 """Resizing, cropping and flipping a clip: one draw for all of its frames, and masks move with them.
 
-Pictures are resized bilinearly with antialiasing and masks to the nearest pixel, both by PIL, whose sampling points are
-the same for both (OpenCV's nearest neighbour is shifted by up to half a pixel).
+Pictures are resized bilinearly with antialiasing and masks to the nearest pixel. PIL does both with the same sampling
+points (OpenCV's nearest neighbour is shifted by up to half a pixel); where a picture only grows, antialiasing does
+nothing and OpenCV's bilinear gives the same within one grey level, several times faster.
 """
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
@@ -31,6 +33,8 @@ def resize(image: np.ndarray, size: tuple[int, int], *, nearest: bool = False) -
     """uint8 (h, w) or (h, w, 3) → (H, W) or (H, W, 3) for ``size`` (H, W)."""
     if image.shape[:2] == tuple(size):
         return image
+    if not nearest and size[0] >= image.shape[0] and size[1] >= image.shape[1]:
+        return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
     method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
     return np.array(Image.fromarray(image).resize((size[1], size[0]), method))
 

@@ -54,12 +54,13 @@ class ClipPhotoMetricDistortion(BaseTransform):
 
 
 def _scaled(image: np.ndarray, factor: float, shift: float) -> np.ndarray:
-    return np.clip(image.astype(np.float32) * factor + shift, 0, 255).astype(np.uint8)
+    table = np.clip(np.arange(256, dtype=np.float32) * factor + shift, 0, 255).astype(np.uint8)
+    return cv2.LUT(image, table)
 
 
 def _recoloured(image: np.ndarray, saturation: float | None, hue: int) -> np.ndarray:
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     if saturation is not None:
         hsv[..., 1] = _scaled(hsv[..., 1], saturation, 0.0)
-    hsv[..., 0] = (hsv[..., 0].astype(np.int16) + hue) % 180
+    hsv[..., 0] = ((np.arange(256) + hue) % 180).astype(np.uint8)[hsv[..., 0]]
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)

@@ -1,6 +1,7 @@
 """Clip-consistent resizing, cropping and flipping."""
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmicf.datasets.transforms import ClipCenterCrop, ClipRandomCrop, ClipRandomFlip, ClipRandomResize, ClipResize
 
@@ -54,6 +55,13 @@ def test_resized_mask_lies_where_the_resized_picture_does():
         assert abs(centre - columns[out['masks'][0][10] > 0].mean()) <= 0.5
         assert abs(centre - 16.5 * width / 30) < 0.05 * width / 30 + 0.02
         assert set(np.unique(out['masks'][0])) == {0, 1}
+
+
+@pytest.mark.parametrize('size', [(40, 60), (20, 61), (33, 30), (10, 60), (7, 11)])
+def test_pictures_are_resized_as_by_pil(size):
+    frame = clip()['frames'][0]
+    expected = np.array(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    assert abs(ClipResize(size=size)(clip())['frames'][0].astype(int) - expected).max() <= 1
 
 
 def test_resize_rules():
