@@ -96,7 +96,7 @@ class AVSLocalVisualizer(Visualizer):
                 axes.imshow(self._cell(frame, sample, field, round(0.96 * column * DPI)))
                 axes.set(xticks=[], yticks=[])
                 if field == 'gt_sem_seg' and field not in sample:
-                    axes.text(0.5, 0.5, 'no ground truth', transform=axes.transAxes, ha='center', va='center', fontsize=10,
+                    axes.text(0.5, 0.03, 'no ground truth', transform=axes.transAxes, ha='center', va='bottom', fontsize=9,
                               color='white', bbox=dict(facecolor='black', alpha=0.7, linewidth=0))
                 if title == rows[0][0]:
                     axes.set_title(f'frame {t}', fontsize=10, pad=3)
@@ -124,7 +124,7 @@ class AVSLocalVisualizer(Visualizer):
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
     def overlay(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Colours label map (h, w) over an RGB frame (H, W, 3), each class with a white and black outline.
+        """Colours label map (h, w) over an RGB frame (H, W, 3), each class with an outline of its colour on white.
 
         Labels are resized to the frame; class 0 stays clear, 255 (ignored) becomes grey.
         """
@@ -135,8 +135,8 @@ class AVSLocalVisualizer(Visualizer):
             out[mask] = ((1 - self.alpha) * out[mask] + self.alpha * np.array(self._colour(index))).astype(np.uint8)
             if index != 255:
                 outline, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-                cv2.drawContours(out, outline, -1, (0, 0, 0), 3)
-                cv2.drawContours(out, outline, -1, (255, 255, 255), 1)
+                cv2.drawContours(out, outline, -1, (255, 255, 255), 4)
+                cv2.drawContours(out, outline, -1, self._colour(index), 2)
         return out
 
     def _colour(self, index: int) -> tuple[int, int, int]:
