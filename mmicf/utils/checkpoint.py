@@ -47,8 +47,10 @@ def use_safe_loading() -> None:
     mmengine's own loader unpickles in full whatever it cannot read otherwise; on the upstream stack it fails on
     torch 2.6 and later.
     """
-    CheckpointLoader.register_scheme(
-        prefixes='', loader=lambda filename, map_location=None: read_run_checkpoint(filename), force=True)
+    def load_from_local(filename: str, map_location=None) -> dict:  # mmengine prints 'local' of this name
+        return read_run_checkpoint(filename)
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 
 
 class KeyReport(NamedTuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmicf.models import AVSegmentor
 from mmicf.registry import MODELS
@@ -86,3 +87,16 @@ def test_benchmark_prints_every_figure(tool):
     assert sum(float(cells[1]) for name, cells in parts.items() if '.' not in name) == pytest.approx(100, abs=2)
     assert 'training step (OptimWrapper)' in out and 'training-only 0.00 M' in out
     assert number(r'peak memory, training step: (\d+) MiB', out) >= number(r'peak memory, forward: (\d+) MiB', out) > 50
+
+
+def test_loading_counts_what_it_loads(tool, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / 'tests/test_engine'))
+    from toy_training import config, loader
+    Config(config(tmp_path, train_dataloader=loader(4, length=20))).dump(tmp_path / 'toy.py')
+    out = tool('benchmark_loading.py', tmp_path / 'toy.py', '--workers', 0, '--clips', 30, '--steps', 1, '--device', 'cpu')
+    assert 'ToyClips, 20 clips, 0 workers, batch 4' in out
+    clips, seconds = number(r'\((\d+) clips in', out), number(r'clips in ([\d.e-]+) s', out)
+    assert clips == 32  # whole batches, the warm-up not counted
+    assert number(r'batch 4: ([\d.]+) clips/s', out) == pytest.approx(clips / seconds, rel=0.01)
+    step, share = number(r'on cpu: ([\d.e-]+) s', out), number(r'in parallel, ([\d.]+) % of a step', out)
+    assert share == pytest.approx(100 * number(r'takes ([\d.e-]+) s', out) / step, rel=0.05, abs=0.1)

@@ -58,7 +58,7 @@ def main() -> None:
     seconds, clips, batch = time_loading(loader, args.clips)
     rate = clips / seconds
     print(f'{args.config} {args.split}: {type(loader.dataset).__name__}, {len(loader.dataset)} clips, {args.workers} '
-          f'workers, batch {loader.batch_size}: {rate:.2f} clips/s ({clips} clips in {seconds:.2f} s)')
+          f'workers, batch {loader.batch_size}: {rate:.2f} clips/s ({clips} clips in {seconds:.4g} s)')
     if args.steps:
         step = time_step(cfg, batch, args.device, args.steps)
         load = len(batch['data_samples']) / rate
