@@ -30,6 +30,8 @@ def ms_deform_attn_sampling(value: Tensor, shapes: Sequence[tuple[int, int]], re
     Returns:
         (N, L, heads·c).
     """
+    # Under autocast the projections are half precision, in which neither coordinates nor sums over samples are exact enough.
+    value, offsets, weights = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (value, offsets, weights))
     if value.is_cuda and _CompiledSampling is not None:
         starts = [sum(a * b for a, b in shapes[:i]) for i in range(len(shapes))]
         scale = offsets.new_tensor([[w, h] for h, w in shapes])[:, None]

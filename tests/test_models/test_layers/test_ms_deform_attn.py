@@ -67,3 +67,16 @@ def test_attention_starts_as_the_mean_over_its_ring():
     reference = torch.full((x.shape[1], 2), 0.5)
     out = layer(x, torch.randn_like(x), reference, SHAPES)
     assert torch.allclose(out, out[:, :1].expand_as(out), atol=1e-6)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_attention_runs_under_bfloat16_autocast(training):
+    torch.manual_seed(0)
+    layer = MSDeformAttention(16, 4, 3, 2)
+    x, reference = torch.randn(1, sum(h * w for h, w in SHAPES), 16), torch.rand(sum(h * w for h, w in SHAPES), 2)
+    position = torch.randn_like(x)
+    with torch.set_grad_enabled(training):
+        full = layer(x, position, reference, SHAPES)
+        with torch.autocast('cpu', torch.bfloat16):
+            half = layer(x, position, reference, SHAPES)
+    assert (half.float() - full).abs().max() < 0.05 * full.abs().max()
