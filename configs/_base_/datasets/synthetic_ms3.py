@@ -17,7 +17,7 @@ test_pipeline = [
     dict(type='ClipResize', size=size), *load_audio,
     dict(type='PackAVSInputs')
 ]
-train_dataloader = dict(batch_size=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 val_evaluator = [dict(type='AVSBenchMetric', task='binary', empty_gt='skip')]
