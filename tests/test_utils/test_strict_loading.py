@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -67,7 +69,9 @@ def test_mmengine_reports_where_the_weights_come_from(monkeypatch):
             self.part = Part()
 
     lines = []
-    monkeypatch.setattr(MMLogger.get_current_instance(), 'info', lambda message, *args: lines.append(str(message)))
+    # The newest logger is the current one; an earlier test's may write to a file, past ``info``.
+    logger = MMLogger.get_instance(f'report-{time.time_ns()}')
+    monkeypatch.setattr(logger, 'info', lambda message, *args: lines.append(str(message)))
     Whole().init_weights()
     report = '\n'.join(lines)
     assert 'part.layer.weight' in report and 'Loaded from a.pth' in report
