@@ -3,6 +3,8 @@ from .audio_backbones import HTSAT, VGGish
 from .backbones import OfficialPVTv2Init, OfficialResNetInit
 from .data_preprocessor import AVDataPreprocessor
 from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
+from .icf import ImplicitCounterfactual
+from .implicit_text import ImplicitText
 from .losses import MaskMatchingLoss
 from .necks import AudioNeck, MITNeck
 from .pixel_decoders import MSDeformAttnPixelDecoder
@@ -10,5 +12,6 @@ from .segmentors import AVSegmentor
 
 __all__ = [
     'HTSAT', 'AVDataPreprocessor', 'AVMask2FormerHead', 'AVSegmentor', 'AudioNeck', 'BidirectionalQueryDecoder',
+    'ImplicitCounterfactual', 'ImplicitText',
     'MITNeck', 'MSDeformAttnPixelDecoder', 'MaskMatchingLoss', 'OfficialPVTv2Init', 'OfficialResNetInit', 'VGGish'
 ]

@@ -42,6 +42,12 @@ class AVBatch(NamedTuple):
     sample_rate: Sequence[int] | None = None
 
 
+class DecoderText(NamedTuple):
+    """Text that a decoder reads: ``tokens`` (N, P, D) of each frame's clip and their ``weight`` (N, P), 0 in padding."""
+    tokens: Tensor
+    weight: Tensor
+
+
 class AVFeatures(NamedTuple):
     """What the backbones and necks hand to a decode head.
 
@@ -50,8 +56,10 @@ class AVFeatures(NamedTuple):
         audio: one audio token per frame, (N, D).
         clip_index: int64 (N,).
         context: the MIT levels (``MITContext``) of the neck, or None.
+        text: what the decoder reads beside them, or None.
     """
     maps: Sequence[Tensor]
     audio: Tensor
     clip_index: Tensor
     context: tuple | None = None
+    text: DecoderText | None = None

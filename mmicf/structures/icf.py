@@ -15,10 +15,10 @@ class ICFInputs(NamedTuple):
     Attributes:
         feature: (N, C, h, w), the coarsest visual map.
         audio: (N, C_a), one audio token per frame.
-        visual_embed: (N, D), visual embedding after the interaction of the modalities (supplement item 3).
-        audio_embed: (N, D), audio embedding after the interaction.
         clip_index: int64 (N,), the clip (0..B-1) of each frame, non-decreasing.
         clip_ids: B names; random terms of a clip depend on its name and the iteration alone.
+        visual_embed: (N, D_v), visual embedding after the interaction of the modalities (supplement item 3); None before it.
+        audio_embed: (N, D_a), audio embedding after the interaction; None before it.
         context: the three levels of :class:`MITContext`, or None: ICF then runs a neck of its own on ``feature``.
         frames: (N, 3, H, W) as the network saw them, for the image anchor, or None.
         waveform: one (L,) or (2, L) per clip for the audio anchor, or None.
@@ -27,10 +27,10 @@ class ICFInputs(NamedTuple):
     """
     feature: Tensor
     audio: Tensor
-    visual_embed: Tensor
-    audio_embed: Tensor
     clip_index: Tensor
     clip_ids: Sequence[str]
+    visual_embed: Tensor | None = None
+    audio_embed: Tensor | None = None
     context: tuple | None = None
     frames: Tensor | None = None
     waveform: Sequence[Tensor] | None = None

@@ -69,7 +69,7 @@ class AVMask2FormerHead(BaseModule):
             inside = self._masks(self.query_norm(query), resized[shape]).flatten(2) > 0  # sigmoid > 0.5
             return inside | ~inside.any(-1, keepdim=True)  # a query that sees nothing looks everywhere
 
-        states = self.decoder(mask_features, memory, features.audio, attention_mask)
+        states = self.decoder(mask_features, memory, features.audio, attention_mask, features.text)
         before, after = states.mask_features
         queries = [self.query_norm(q) for q in states.queries]
         wanted = range(len(queries)) if self.training else [len(queries) - 1]

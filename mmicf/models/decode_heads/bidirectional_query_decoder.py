@@ -11,6 +11,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmicf.registry import MODELS
+from mmicf.structures import DecoderText
 
 from ..layers import FFN, MultiHeadAttention, sine_positions_2d
 
@@ -27,18 +28,27 @@ class DecoderStates(NamedTuple):
 
 
 class _QueryLayer(nn.Module):
-    """Post-norm: masked cross-attention to visual tokens, self-attention, feed-forward."""
+    """Post-norm: masked cross-attention to visual tokens, to text where there is any, self-attention, feed-forward."""
 
-    def __init__(self, embed_dims: int, num_heads: int, ffn_dims: int) -> None:
+    def __init__(self, embed_dims: int, num_heads: int, ffn_dims: int, text_attention: bool) -> None:
         super().__init__()
+        self.text_attn = MultiHeadAttention(embed_dims, num_heads) if text_attention else None
+        if text_attention:
+            self.text_norm = nn.LayerNorm(embed_dims)
         self.cross_attn = MultiHeadAttention(embed_dims, num_heads)
         self.self_attn = MultiHeadAttention(embed_dims, num_heads)
         self.ffn = FFN(embed_dims, ffn_dims)
         self.norms = ModuleList([nn.LayerNorm(embed_dims) for _ in range(3)])
 
-    def forward(self, query: Tensor, query_pos: Tensor, memory: Tensor, memory_pos: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, query: Tensor, query_pos: Tensor, memory: Tensor, memory_pos: Tensor, mask: Tensor,
+                text: DecoderText | None) -> Tensor:
         out = self.cross_attn(query + query_pos, memory + memory_pos, memory, mask)
         query = self.norms[0](query + out)
+        if self.text_attn is not None:
+            # A token of weight w counts as w of a token, one of weight 0 not at all.
+            weight = text.weight.clamp(min=torch.finfo(text.weight.dtype).tiny).log().to(query.dtype)
+            tokens = text.tokens.to(query.dtype)
+            query = self.text_norm(query + self.text_attn(query + query_pos, tokens, tokens, weight[:, None, None]))
         where = query + query_pos
         query = self.norms[1](query + self.self_attn(where, where, query))
         return self.norms[2](query + self.ffn(query))
@@ -70,18 +80,21 @@ class BidirectionalQueryDecoder(BaseModule):
         num_heads, ffn_dims: of each layer.
         reverse_bridge: visual tokens read the queries after each layer, and the mask features read them at the end. A bridge
             whose level is not visited again would be dead, so the last three layers have none.
+        text_attention: queries also read text (ICF's Table 2, rows MIT and MIT + SC).
     """
 
     num_levels = 3
 
     def __init__(self, *, embed_dims: int = 256, num_queries: int = 100, num_layers: int = 6, num_heads: int = 8,
-                 ffn_dims: int = 2048, reverse_bridge: bool = True, init_cfg: dict | None = None) -> None:
+                 ffn_dims: int = 2048, reverse_bridge: bool = True, text_attention: bool = False,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.embed_dims, self.num_queries, self.num_heads = embed_dims, num_queries, num_heads
+        self.text_attention = text_attention
         self.query_feat = nn.Embedding(num_queries, embed_dims)
         self.query_embed = nn.Embedding(num_queries + 1, embed_dims)
         self.level_embed = nn.Embedding(self.num_levels, embed_dims)
-        self.layers = ModuleList([_QueryLayer(embed_dims, num_heads, ffn_dims) for _ in range(num_layers)])
+        self.layers = ModuleList([_QueryLayer(embed_dims, num_heads, ffn_dims, text_attention) for _ in range(num_layers)])
         self.bridges = ModuleList()
         if reverse_bridge:
             self.bridges.extend(_Bridge(embed_dims, num_heads) for _ in range(num_layers - self.num_levels))
@@ -90,7 +103,7 @@ class BidirectionalQueryDecoder(BaseModule):
             self.mask_bridge = None
 
     def forward(self, mask_features: Tensor, memory: Sequence[Tensor], audio: Tensor,
-                attention_mask: Callable[[Tensor, tuple[int, int]], Tensor]) -> DecoderStates:
+                attention_mask: Callable[[Tensor, tuple[int, int]], Tensor], text: DecoderText | None = None) -> DecoderStates:
         """Runs all layers.
 
         Args:
@@ -98,7 +111,14 @@ class BidirectionalQueryDecoder(BaseModule):
             memory: three maps (N, D, h, w), coarse to fine.
             audio: (N, D), one token per frame.
             attention_mask: maps queries (N, Q, D) and a level's (h, w) to a boolean (N, Q, h·w), True where a query may look.
+            text: what queries read if ``text_attention`` is on.
+
+        Raises:
+            ValueError: text for a decoder that reads none, or the reverse.
         """
+        if (text is not None) != self.text_attention:
+            raise ValueError(f'text_attention={self.text_attention}, but the decoder got {"no" if text is None else "a"} text; '
+                             'text_in_decoder of ImplicitCounterfactual and text_attention go together')
         query_pos = self.query_embed.weight[None]
         query = torch.cat([self.query_feat.weight + audio[:, None], audio[:, None]], 1)  # (N, Q+1, D)
         shapes = [tuple(x.shape[-2:]) for x in memory]
@@ -112,7 +132,7 @@ class BidirectionalQueryDecoder(BaseModule):
             level = i % self.num_levels
             mask = attention_mask(query[:, :-1], shapes[level])
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)  # the audio token looks everywhere
-            query = layer(query, query_pos, tokens[level], positions[level], mask[:, None])
+            query = layer(query, query_pos, tokens[level], positions[level], mask[:, None], text)
             states.append(query)
             if i < len(self.bridges):
                 tokens[level] = self.bridges[i](tokens[level], positions[level], query, query_pos)

@@ -1,5 +1,5 @@
 """Necks between backbones and decode heads."""
 from .audio_neck import AudioNeck
-from .mit_neck import ChannelAttention, MITContext, MITNeck, segment_starts
+from .mit_neck import ChannelAttention, ClipContext, MITContext, MITNeck, segment_starts
 
-__all__ = ['AudioNeck', 'ChannelAttention', 'MITContext', 'MITNeck', 'segment_starts']
+__all__ = ['AudioNeck', 'ChannelAttention', 'ClipContext', 'MITContext', 'MITNeck', 'segment_starts']

@@ -66,8 +66,14 @@ def _rows(conv: nn.Module, x: Tensor) -> Tensor:
     return conv(x.flatten(0, 1)).unflatten(0, x.shape[:2]).flatten(3).flatten(1, 2)
 
 
-class _ScaleContext(nn.Module):
-    """Video-, segment- and frame-level attention on one map, coarse to fine; the frame level then looks at the whole clip."""
+class ClipContext(nn.Module):
+    """Video-, segment- and frame-level channel attention on one map, coarse to fine, each on top of the one before.
+
+    Args:
+        in_channels: of the map.
+        embed_dims: D, the width in which channels attend; a multiple of 32.
+        num_segments: sets the window (:func:`segment_starts`).
+    """
 
     def __init__(self, in_channels: int, embed_dims: int, num_segments: int) -> None:
         super().__init__()
@@ -76,11 +82,6 @@ class _ScaleContext(nn.Module):
         self.video = ChannelAttention(embed_dims)
         self.segment = ChannelAttention(embed_dims)
         self.frame = ChannelAttention(embed_dims)
-        self.cross = ChannelAttention(embed_dims)
-        self.output_proj = nn.Conv2d(embed_dims, in_channels, 1)
-        # A pretrained backbone's map passes unchanged at the start.
-        nn.init.zeros_(self.output_proj.weight)
-        nn.init.zeros_(self.output_proj.bias)
 
     def _segments(self, x: Tensor) -> Tensor:
         """(b, T, C, h, w): each window attends within itself; a frame in two windows keeps the first, the other only sees it."""
@@ -92,12 +93,30 @@ class _ScaleContext(nn.Module):
             parts.append(out[:, i, i * window - start:])
         return torch.cat(parts, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, T, C_in, h, w) → (b, T, C_in + 3·D, h, w): enhanced map, video, segment and frame level."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(b, T, C_in, h, w) → video, segment and frame level, each (b, T, D, h, w)."""
         y = self.input_proj(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         video = self.video(y)
         segment = self._segments(video)
         frame = self.frame(segment.flatten(0, 1)[:, None])[:, 0].unflatten(0, x.shape[:2])
+        return video, segment, frame
+
+
+class _ScaleContext(nn.Module):
+    """A map with its clip's context: the frame level looks at the whole clip and is added to the map."""
+
+    def __init__(self, in_channels: int, embed_dims: int, num_segments: int) -> None:
+        super().__init__()
+        self.levels = ClipContext(in_channels, embed_dims, num_segments)
+        self.cross = ChannelAttention(embed_dims)
+        self.output_proj = nn.Conv2d(embed_dims, in_channels, 1)
+        # A pretrained backbone's map passes unchanged at the start.
+        nn.init.zeros_(self.output_proj.weight)
+        nn.init.zeros_(self.output_proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, T, C_in, h, w) → (b, T, C_in + 3·D, h, w): enhanced map, video, segment and frame level."""
+        video, segment, frame = self.levels(x)
         enhanced = self.cross(frame, video)  # rows are independent: every frame sees the clip, in one product
         out = x + self.output_proj(enhanced.flatten(0, 1)).unflatten(0, x.shape[:2])
         return torch.cat([out, video, segment, frame], 2)

@@ -6,7 +6,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmicf.registry import MODELS
-from mmicf.structures import AVBatch, AVDataSample, AVFeatures
+from mmicf.structures import AVBatch, AVDataSample, AVFeatures, ICFInputs
 from mmicf.utils.dist import reduce_log_vars
 
 
@@ -58,20 +58,50 @@ class AVSegmentor(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self.decode_head(self.extract_feat(inputs))
+            return self._decode(inputs)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def loss(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
         features = self.extract_feat(inputs)
+        if self.icf is None:
+            return self.decode_head.loss(self.decode_head(features), data_samples)
+        shown = self._shown_to_icf(inputs, features, [sample.clip_id for sample in data_samples])
+        generated = self.icf.generate(shown)
+        if self.icf.text_in_decoder:
+            features = features._replace(text=self.icf.decoder_text(generated.text, features.clip_index))
         outputs = self.decode_head(features)
         losses = self.decode_head.loss(outputs, data_samples)
-        if self.icf is not None:
-            losses.update(self.icf.loss(features, self.decode_head.embed(outputs), inputs, data_samples))
+        counterfactual = self.icf.decoder_counterfactual(generated, features.clip_index)
+        if counterfactual is not None:
+            worse = self.decode_head.loss(self.decode_head(features._replace(text=counterfactual)), data_samples)
+            losses.update(self.icf.hinge(_total(losses), _total(worse)))
+        visual, audio = self.decode_head.embed(outputs)
+        losses.update(self.icf.loss(shown._replace(visual_embed=visual, audio_embed=audio), generated))
         return losses
 
     def predict(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> list[AVDataSample]:
-        outputs = self.decode_head(self.extract_feat(inputs))
-        return self.decode_head.predict(outputs, data_samples, self.test_size)
+        return self.decode_head.predict(self._decode(inputs), data_samples, self.test_size)
+
+    def _decode(self, inputs: AVBatch):
+        """Outputs of the head; ICF runs only where the decoder reads its text."""
+        features = self.extract_feat(inputs)
+        if self.icf is not None and self.icf.text_in_decoder:
+            text, *_ = self.icf.factual_text(self._shown_to_icf(inputs, features, ()))
+            features = features._replace(text=self.icf.decoder_text(text, features.clip_index))
+        return self.decode_head(features)
+
+    def _shown_to_icf(self, inputs: AVBatch, features: AVFeatures, clip_ids: Sequence[str]) -> ICFInputs:
+        return ICFInputs(
+            feature=features.maps[-1],
+            audio=features.audio,
+            clip_index=features.clip_index,
+            clip_ids=clip_ids,
+            context=features.context,
+            frames=inputs.frames,
+            waveform=inputs.waveform,
+            sample_rate=inputs.sample_rate,
+            image_anchor=inputs.image_anchor,
+            audio_anchor=inputs.audio_anchor)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """As mmengine's, with the logged values averaged over ranks (mmengine logs rank 0's only)."""
@@ -81,3 +111,7 @@ class AVSegmentor(BaseModel):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+
+def _total(losses: dict[str, Tensor]) -> Tensor:
+    return sum(value for name, value in losses.items() if 'loss' in name)

@@ -1,0 +1,5 @@
+# Figure 5, r^v: frames of other videos in 0.125 of the clips, testing clips only (supplement: a quarter).
+_base_ = '../baseline_pvt_ms3.py'
+pipeline = list(_base_.test_pipeline)
+pipeline.insert([t['type'] for t in pipeline].index('LoadMasks') + 1, dict(type='FrameMixing', ratio=0.125))
+test_dataloader = dict(dataset=dict(pipeline=pipeline))

@@ -1,0 +1,3 @@
+# Table 2, contrast between features.
+_base_ = '../icf_pvt_ms3.py'
+model = dict(icf=dict(contrast=dict(mode='feature')))

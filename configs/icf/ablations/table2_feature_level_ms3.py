@@ -1,0 +1,3 @@
+# Table 2, counterfactual dimensions: at feature level, without diffusion.
+_base_ = '../icf_pvt_ms3.py'
+model = dict(icf=dict(counterfactual=dict(_delete_=True, type='FeatureLevelCounterfactual')))

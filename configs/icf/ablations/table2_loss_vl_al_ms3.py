@@ -1,0 +1,3 @@
+# Table 2, loss pairs: vision-text and audio-text.
+_base_ = '../icf_pvt_ms3.py'
+model = dict(icf=dict(contrast=dict(pair_weights=dict(va=0., al=0.3, vl=0.3))))

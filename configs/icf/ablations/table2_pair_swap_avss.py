@@ -1,0 +1,3 @@
+# Table 2, counterfactual strategies: the text of other clips.
+_base_ = '../icf_pvt_avss.py'
+model = dict(icf=dict(counterfactual=dict(_delete_=True, type='PairSwapCounterfactual')))
