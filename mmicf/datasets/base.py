@@ -23,7 +23,8 @@ class BaseAVDataset(BaseDataset):
 
     What a clip looks like depends on (seed, epoch, index) alone: transforms draw from ``results['rng']`` and nothing
     else, so neither the worker that loads a clip nor what was loaded before it matters. ``epoch`` is a tensor in shared
-    memory, set before each training epoch by :meth:`set_epoch`, and is seen by workers that already run. mmengine's
+    memory that holds (epoch, run seed), set before each training epoch (:meth:`set_epoch`, :meth:`set_run_seed`), and is
+    seen by workers that already run. mmengine's
     ``RepeatDataset`` asks for an index several times in an epoch and gets the same clip each time.
 
     A sample is never replaced by another one: a pipeline that returns None raises.
@@ -33,7 +34,7 @@ class BaseAVDataset(BaseDataset):
         split: which clips.
         pipeline: transforms, as configs or callables.
         ann_file: csv file within ``data_root``; None is the layout's own name.
-        seed: of the random draws.
+        seed: of the random draws; None takes the run's, which ``SeedHook`` sets (0 outside of training).
         shuffle_audio: seed of a permutation that gives every clip the sound of another clip with equally many frames
             (no clip keeps its own), to test what a model owes to hearing. None leaves the sound.
         log_mel_dir: folder of cached ``{clip_id}.npy`` log-mel files; it replaces the layout's own log-mel files.
@@ -55,7 +56,7 @@ class BaseAVDataset(BaseDataset):
     FRAMES_OWN_FOLDER: bool = True
 
     def __init__(self, *, data_root: str, split: str, pipeline: Sequence[dict | Callable] = (),
-                 ann_file: str | None = None, seed: int = 0, shuffle_audio: int | None = None,
+                 ann_file: str | None = None, seed: int | None = None, shuffle_audio: int | None = None,
                  log_mel_dir: str | None = None, verify: bool = True, indices: int | Sequence[int] | None = None,
                  metainfo: dict | None = None, serialize_data: bool = True, test_mode: bool = False,
                  lazy_init: bool = False) -> None:
@@ -66,7 +67,7 @@ class BaseAVDataset(BaseDataset):
         self.shuffle_audio = shuffle_audio
         self.log_mel_dir = log_mel_dir
         self.verify = verify
-        self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self.epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._clip_lengths = np.zeros(0, dtype=np.int64)
         super().__init__(
             ann_file=ann_file or self.ANN_FILE, data_root=str(data_root), data_prefix={}, metainfo=metainfo,
@@ -83,7 +84,11 @@ class BaseAVDataset(BaseDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the random draws of ``epoch``, also in worker processes that are running."""
-        self.epoch.fill_(epoch)
+        self.epoch[0] = epoch
+
+    def set_run_seed(self, seed: int) -> None:
+        """The seed of a dataset that was given none; likewise."""
+        self.epoch[1] = seed
 
     def full_init(self) -> None:
         """Load, select, check and serialise the clips (once)."""
@@ -119,7 +124,8 @@ class BaseAVDataset(BaseDataset):
         """The ``idx``-th clip after the pipeline."""
         results = self.get_data_info(idx)
         index = results['sample_idx']
-        results['rng'] = np.random.default_rng((self.seed, int(self.epoch), index))
+        epoch, run_seed = self.epoch.tolist()
+        results['rng'] = np.random.default_rng((run_seed if self.seed is None else self.seed, epoch, index))
         results['get_donor'] = partial(self._draw_donor, index)
         packed = self.pipeline(results)
         if packed is None:

@@ -38,6 +38,16 @@ def test_draws_depend_on_seed_epoch_and_index_alone(ms3_root):
     np.testing.assert_array_equal(first[2]['draw'], dataset[-1]['draw'])
 
 
+def test_without_a_seed_the_run_s_seed_decides(ms3_root):
+    dataset = train_set(ms3_root)
+    dataset.set_run_seed(5)
+    dataset.set_epoch(2)
+    np.testing.assert_array_equal(dataset[1]['draw'], np.random.default_rng((5, 2, 1)).random(4))
+    fixed = train_set(ms3_root, seed=7)
+    fixed.set_run_seed(5)
+    np.testing.assert_array_equal(fixed[1]['draw'], np.random.default_rng((7, 0, 1)).random(4))
+
+
 @pytest.mark.parametrize('subset', [False, True])
 def test_running_workers_see_a_new_epoch(ms3_root, subset):
     dataset = train_set(ms3_root)

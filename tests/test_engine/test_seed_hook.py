@@ -70,3 +70,19 @@ def test_datasets_below_wrappers_see_the_epoch(workers, wrap):
         epochs.append(torch.stack([item['inputs'] for item in loader]))
     assert torch.equal(epochs[0], epochs[2])
     assert (epochs[0] != epochs[1]).all()
+
+
+def test_hook_hands_the_run_s_seed_and_the_epoch_to_datasets():
+    class Dataset:
+        calls = {}
+
+        def set_epoch(self, epoch):
+            self.calls['epoch'] = epoch
+
+        def set_run_seed(self, seed):
+            self.calls['seed'] = seed
+
+    runner = SimpleNamespace(
+        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(datasets=[Dataset()])), epoch=3, seed=11, _randomness_cfg={})
+    SeedHook().before_train_epoch(runner)
+    assert Dataset.calls == {'epoch': 3, 'seed': 11}

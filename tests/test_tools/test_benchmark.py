@@ -77,15 +77,17 @@ def test_training_only_parts_are_told_apart(tool):
     assert number(r'parts add (-?[\d.]+) %', out) == pytest.approx(100 * (step / without - 1), abs=0.3)
 
 
-def test_benchmark_prints_every_figure(tool):
+@pytest.mark.parametrize('amp, name', [([], 'float32'), (['--amp'], 'bfloat16 autocast')])
+def test_benchmark_prints_every_figure(tool, amp, name):
     out = tool('benchmark.py', CONFIG, '--device', 'cpu', '--size', 64, '--frames', 2, '--runs', 2, '--warmup', 1,
-               '--train')
+               '--train', *amp)
+    assert name in out
     forward, backbone = number(r'forward: ([\d.e-]+) s', out), number(r'backbone alone: ([\d.e-]+) s', out)
     assert number(r'forward / backbone = ([\d.]+)', out) == pytest.approx(forward / backbone, abs=0.02)
     assert number(r'([\d.]+) frames/s', out) == pytest.approx(2 / forward, rel=0.01)
     parts = rows(out)
     assert sum(float(cells[1]) for name, cells in parts.items() if '.' not in name) == pytest.approx(100, abs=2)
-    assert 'training step (OptimWrapper)' in out and 'training-only 0.00 M' in out
+    assert f'training step ({"AutocastOptimWrapper" if amp else "OptimWrapper"})' in out and 'training-only 0.00 M' in out
     assert number(r'peak memory, training step: (\d+) MiB', out) >= number(r'peak memory, forward: (\d+) MiB', out) > 50
 
 

@@ -6,7 +6,7 @@ from mmengine.logging import print_log
 
 from mmicf.registry import HOOKS
 
-from .seed_hook import _base_datasets
+from .seed_hook import base_datasets
 
 
 @HOOKS.register_module()
@@ -25,7 +25,7 @@ class BestSplitHook(Hook):
 
     @staticmethod
     def _splits(runner) -> str:
-        datasets = _base_datasets(runner.val_loop.dataloader.dataset)
+        datasets = base_datasets(runner.val_loop.dataloader.dataset)
         return ' and '.join(sorted({getattr(dataset, 'split', 'unnamed') for dataset in datasets}))
 
     def before_train(self, runner) -> None:

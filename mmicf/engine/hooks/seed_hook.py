@@ -16,20 +16,20 @@ def run_seed(runner) -> int:
     return runner.seed - (get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0)
 
 
-def _base_datasets(dataset) -> list:
+def base_datasets(dataset) -> list:
     """The datasets below mmengine's wrappers (concatenated, repeated, balanced, sliced)."""
     children = getattr(dataset, 'datasets', None)
     if children is None:
         child = getattr(dataset, 'dataset', None) or getattr(dataset, '_dataset', None)
         children = [] if child is None else [child]
-    return [base for child in children for base in _base_datasets(child)] if children else [dataset]
+    return [base for child in children for base in base_datasets(child)] if children else [dataset]
 
 
 @HOOKS.register_module()
 class SeedHook(Hook):
     """Makes training a function of (seed, epoch, iteration, rank) alone.
 
-    Before each training epoch it sets the epoch of the datasets (``set_epoch``, on which their random draws depend);
+    Before each training epoch it gives the datasets the run's seed and the epoch, on which their random draws depend;
     before each training iteration it seeds torch, numpy and random, and publishes the iteration for
     :func:`mmicf.utils.random.clip_generator`. mmengine restores no random state on resume; with this hook none is
     needed.
@@ -48,9 +48,10 @@ class SeedHook(Hook):
         return run_seed(runner) if self.seed is None else self.seed
 
     def before_train_epoch(self, runner) -> None:
-        for dataset in _base_datasets(runner.train_dataloader.dataset):
-            if hasattr(dataset, 'set_epoch'):
-                dataset.set_epoch(runner.epoch)
+        for dataset in base_datasets(runner.train_dataloader.dataset):
+            for name, value in (('set_run_seed', self._seed(runner)), ('set_epoch', runner.epoch)):
+                if hasattr(dataset, name):
+                    getattr(dataset, name)(value)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         seed = self._seed(runner)

@@ -27,8 +27,8 @@ class ToyTextEncoder(torch.nn.Module):
 def build(**options):
     init_default_scope('mmicf')
     torch.manual_seed(0)
-    model = ImplicitText(visual_encoder=dict(type='ToyTextEncoder'), audio_encoder=dict(type='ToyTextEncoder', seed=1), embed_dims=D,
-                         audio_dims=AUDIO, num_prompts=3, **options)
+    towers = dict(visual_encoder=dict(type='ToyTextEncoder'), audio_encoder=dict(type='ToyTextEncoder', seed=1))
+    model = ImplicitText(**towers, embed_dims=D, audio_dims=AUDIO, num_prompts=3, **options)
     for side in (model.visual, model.audio):
         side.weight_query.data.normal_()
         for layer in side.condition.values():
@@ -93,8 +93,9 @@ def test_a_clip_does_not_depend_on_its_batch():
     both, _ = model(context, audio, index)
     alone, _ = model(MITContext(*(x[5:] for x in context[:3]), 2), audio[5:], index[5:] - 1)
     count = int(alone.valid.sum())
-    for a, b in ((both.tokens[1, :count], alone.tokens[0]), (both.weight[1, :count], alone.weight[0]), (both.audio[1], alone.audio[0])):
-        assert torch.allclose(a, b, atol=1e-6)
+    assert torch.allclose(both.tokens[1, :count], alone.tokens[0], atol=1e-6)
+    assert torch.allclose(both.weight[1, :count], alone.weight[0], atol=1e-6)
+    assert torch.allclose(both.audio[1], alone.audio[0], atol=1e-6)
 
 
 @pytest.mark.parametrize('levels, counts', [(('frame', ), [5, 2]), (('frame', 'video'), [6, 3]), (('segment', ), [2, 2]),
@@ -110,7 +111,8 @@ def test_pooling_averages_frames_of_segments():
     x = torch.arange(6.)[:, None]
     assert (elements.pool['segment'] @ x)[:, 0].tolist() == pytest.approx([1., 3., 5.])
     assert (elements.pool['video'] @ x)[:, 0].tolist() == pytest.approx([2., 5.])
-    assert elements.scatter({p: w @ x for p, w in elements.pool.items()})[1, :, 0].tolist() == pytest.approx([5, 5, 5, 0, 0, 0, 0, 0])
+    rows = elements.scatter({p: w @ x for p, w in elements.pool.items()})
+    assert rows[1, :, 0].tolist() == pytest.approx([5, 5, 5, 0, 0, 0, 0, 0])
 
 
 def test_gradients_reach_every_parameter():
