@@ -6,12 +6,25 @@ from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
 from .icf import ImplicitCounterfactual
 from .implicit_text import ImplicitText
 from .losses import MaskMatchingLoss
-from .necks import AudioNeck, MITNeck
+from .necks import AudioNeck, AVFusionNeck, MITNeck
 from .pixel_decoders import MSDeformAttnPixelDecoder
-from .segmentors import AVSegmentor
+from .segmentors import AVEncoderDecoder, AVSegmentor
 
 __all__ = [
-    'HTSAT', 'AVDataPreprocessor', 'AVMask2FormerHead', 'AVSegmentor', 'AudioNeck', 'BidirectionalQueryDecoder',
-    'ImplicitCounterfactual', 'ImplicitText',
-    'MITNeck', 'MSDeformAttnPixelDecoder', 'MaskMatchingLoss', 'OfficialPVTv2Init', 'OfficialResNetInit', 'VGGish'
+    'HTSAT',
+    'AVDataPreprocessor',
+    'AVEncoderDecoder',
+    'AVFusionNeck',
+    'AVMask2FormerHead',
+    'AVSegmentor',
+    'AudioNeck',
+    'BidirectionalQueryDecoder',
+    'ImplicitCounterfactual',
+    'ImplicitText',
+    'MITNeck',
+    'MSDeformAttnPixelDecoder',
+    'MaskMatchingLoss',
+    'OfficialPVTv2Init',
+    'OfficialResNetInit',
+    'VGGish'
 ]

@@ -1,4 +1,5 @@
 """Segmentors."""
+from .av_encoder_decoder import AVEncoderDecoder
 from .av_segmentor import AVSegmentor
 
-__all__ = ['AVSegmentor']
+__all__ = ['AVEncoderDecoder', 'AVSegmentor']

@@ -1,0 +1,102 @@
+"""Any mmseg backbone and decode head, with sound and ICF: how our parts join someone else's config."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from torch import Tensor
+
+from mmicf.registry import MODELS
+from mmicf.structures import AVBatch, AVDataSample, ICFInputs
+from mmicf.utils.dist import reduce_log_vars
+
+from ..necks.av_fusion_neck import masked_mean
+
+
+@MODELS.register_module()
+class AVEncoderDecoder(EncoderDecoder):
+    """mmseg's EncoderDecoder on packed frames of clips that also have sound; reads mmseg's configs as they are.
+
+    Args:
+        backbone, decode_head, neck, auxiliary_head, train_cfg, test_cfg, pretrained, init_cfg: as mmseg's; ``test_cfg.mode`` must
+            be 'whole'.
+        data_preprocessor: :class:`AVDataPreprocessor`.
+        audio_backbone, audio_neck: as in :class:`AVSegmentor`.
+        fusion: :class:`AVFusionNeck`, behind the neck.
+        icf: training-only implicit counterfactual learning, or None. Its visual embedding is the mean of the coarsest fused map
+            under the head's 1 − P(background), its audio embedding the token that ``fusion`` returns.
+
+    Raises:
+        ValueError: a sliding window was asked for.
+    """
+
+    def __init__(self, *, backbone: dict, decode_head: dict, audio_backbone: dict, audio_neck: dict, fusion: dict,
+                 data_preprocessor: dict, neck: dict | None = None, auxiliary_head: dict | None = None, icf: dict | None = None,
+                 train_cfg: dict | None = None, test_cfg: dict | None = None, pretrained: str | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(backbone, decode_head, neck, auxiliary_head, train_cfg, test_cfg, data_preprocessor, pretrained, init_cfg)
+        if (test_cfg or {}).get('mode', 'whole') != 'whole':
+            raise ValueError(f"AVEncoderDecoder tests whole frames, got test_cfg.mode={test_cfg['mode']!r}")
+        self.audio_backbone = MODELS.build(audio_backbone)
+        self.audio_neck = MODELS.build(audio_neck)
+        self.fusion = MODELS.build(fusion)
+        self.icf = MODELS.build(icf) if icf is not None else None
+
+    def _features(self, inputs: AVBatch) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Fused maps, audio tokens before and after the fusion."""
+        fields = {name: getattr(inputs, name) for name in self.audio_backbone.input_fields}
+        audio = self.audio_neck(self.audio_backbone(**fields), inputs.clip_index)
+        maps, heard = self.fusion(self.extract_feat(inputs.frames), audio)
+        return maps, audio, heard
+
+    def loss(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
+        """Losses of mmseg's heads on the frames with ground truth, and ICF's on all."""
+        maps, audio, heard = self._features(inputs)
+        logits = self.decode_head(maps)
+        frames = [frame for sample in data_samples for frame in sample.frames]
+        keep = [i for i, frame in enumerate(frames) if frame.has_gt]
+        labelled = [frames[i] for i in keep]
+        losses = {f'decode.{k}': v for k, v in self.decode_head.loss_by_feat(logits[keep], labelled).items()}
+        if self.with_auxiliary_head:
+            losses.update(self._auxiliary_head_forward_train([x[keep] for x in maps], labelled))
+        if self.icf is not None:
+            shown = ICFInputs(
+                feature=maps[-1],
+                audio=audio,
+                clip_index=inputs.clip_index,
+                clip_ids=[sample.clip_id for sample in data_samples],
+                visual_embed=masked_mean(maps[-1], self._foreground(logits, maps[-1].shape[-2:])),
+                audio_embed=heard,
+                frames=inputs.frames,
+                waveform=inputs.waveform,
+                sample_rate=inputs.sample_rate,
+                image_anchor=inputs.image_anchor,
+                audio_anchor=inputs.audio_anchor)
+            losses.update(self.icf.loss(shown))
+        return losses
+
+    @torch.no_grad()
+    def _foreground(self, logits: Tensor, size: Sequence[int]) -> Tensor:
+        """1 − P(background) of logits (N, C, H, W) at another size → (N, h, w)."""
+        return 1 - F.interpolate(logits.float(), size=tuple(size), mode='bilinear', align_corners=False).softmax(1)[:, 0]
+
+    def _forward(self, inputs: AVBatch, data_samples: Sequence[AVDataSample] | None = None) -> Tensor:
+        return self.decode_head(self._features(inputs)[0])
+
+    def predict(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> list[AVDataSample]:
+        """Writes ``seg_logits``, ``pred_sem_seg`` and, for two classes, ``av_score`` into each frame, at the input's size."""
+        logits = self._forward(inputs).float()
+        frames = [frame for sample in data_samples for frame in sample.frames]
+        for frame, x in zip(frames, logits, strict=True):
+            x = F.interpolate(x[None], size=tuple(frame.img_shape), mode='bilinear', align_corners=self.align_corners)[0]
+            frame.seg_logits = PixelData(data=x)
+            frame.pred_sem_seg = PixelData(data=x.argmax(0, keepdim=True))
+            if len(x) == 2:
+                frame.av_score = PixelData(data=x.softmax(0)[1:])
+        return list(data_samples)
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """As mmengine's, with the logged values averaged over ranks."""
+        total, log_vars = super().parse_losses(losses)
+        return total, reduce_log_vars(log_vars)
