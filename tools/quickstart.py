@@ -64,7 +64,8 @@ def main() -> None:
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     start = time.time()
     subprocess.run([sys.executable, 'tools/dataset_converters/synthetic_avs.py', args.data, '--subset', 'ms3', '--num-train',
-                    str(args.num_train), '--num-val', '20', '--num-test', str(args.num_test), '--seed', str(args.seed)],
+                    str(args.num_train), '--num-val', '20', '--num-test', str(args.num_test), '--seed', str(args.seed), '--size',
+                    '112'],
                    check=True)
     cfg = make_config(args)
     Runner.from_cfg(copy.deepcopy(cfg)).train()

@@ -5,7 +5,9 @@ _base_ = [
 ]
 max_epochs = 15
 optim_wrapper = dict(
-    optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=1.0), paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=1.0)}))
+    optimizer=dict(lr=1e-3, fused=True),
+    clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=1.0)}))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=40, by_epoch=False),
     dict(type='PolyLR', power=0.9, eta_min=0., begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True)
