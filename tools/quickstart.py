@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmicf.datasets.synthetic_truth import chance_levels
+from mmicf.utils.setup_env import drop_training_parts
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +53,7 @@ def test(cfg: Config, checkpoint: str, shuffle_audio: int | None, show_dir: str 
     """J of a checkpoint on the test split, with the sounds shuffled between clips if ``shuffle_audio`` is a seed."""
     cfg = copy.deepcopy(cfg)
     cfg.load_from = checkpoint
+    drop_training_parts(cfg)
     cfg.test_dataloader.dataset.shuffle_audio = shuffle_audio
     cfg.default_hooks.visualization.update(draw=show_dir is not None, interval=10, show_dir=show_dir)
     cfg.experiment_name = f'test_{"true" if shuffle_audio is None else "shuffled"}_{time.time_ns()}'

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmicf.utils.setup_env import add_run_arguments, checkpoint_check, load_run_config
+from mmicf.utils.setup_env import add_run_arguments, checkpoint_check, drop_training_parts, load_run_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,6 +24,7 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
     if not Path(args.checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {args.checkpoint}')
     cfg.load_from, cfg.resume = args.checkpoint, False
+    drop_training_parts(cfg)
     checkpoint_check(cfg, strict=True)
     if args.show_dir is not None:
         hook = cfg.default_hooks.get('visualization') or {'type': 'mmicf.AVSVisualizationHook'}

@@ -3,12 +3,12 @@ from collections.abc import Iterator
 
 from torch import nn
 
-_TRAINING_ONLY = ('icf',)
+TRAINING_ONLY = ('icf',)
 
 
 def training_only_names(model: nn.Module) -> tuple[str, ...]:
     """Children that run in training only: those named by the model's ``training_only``, or ``icf`` if it has none."""
-    names = getattr(model, 'training_only', _TRAINING_ONLY)
+    names = getattr(model, 'training_only', TRAINING_ONLY)
     return tuple(name for name in names if isinstance(getattr(model, name, None), nn.Module))
 
 

@@ -68,6 +68,16 @@ def checkpoint_check(cfg: Config, *, strict: bool) -> None:
     cfg.custom_hooks = [*hooks, {'type': 'mmicf.CheckpointCheckHook', 'strict': strict}]
 
 
+def drop_training_parts(cfg: Config) -> None:
+    """Leave out of the model what only training runs (``icf``), so that a test needs neither its weights nor its packages.
+
+    ICF stays where the decoder reads its text.
+    """
+    icf = cfg.model.get('icf')
+    if icf is not None and not icf.get('text_in_decoder', False):
+        cfg.model.icf = None
+
+
 def init_cpu_dist(cfg: Config) -> None:
     """Start a gloo process group for ``cfg.launcher`` and have the model wrapped for CPUs; nothing with a GPU.
 
