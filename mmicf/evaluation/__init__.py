@@ -1,5 +1,5 @@
 """Metrics of both families."""
 from .frame_evaluator import FrameEvaluator
-from .metrics import AVSBenchMetric, AVSConfusionMetric, AVSPredictionWriter
+from .metrics import ActivatedAreaMetric, AVSBenchMetric, AVSConfusionMetric, AVSPredictionWriter
 
-__all__ = ['AVSBenchMetric', 'AVSConfusionMetric', 'AVSPredictionWriter', 'FrameEvaluator']
+__all__ = ['AVSBenchMetric', 'AVSConfusionMetric', 'AVSPredictionWriter', 'ActivatedAreaMetric', 'FrameEvaluator']
