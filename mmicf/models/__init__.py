@@ -5,7 +5,7 @@ from .data_preprocessor import AVDataPreprocessor
 from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
 from .icf import ImplicitCounterfactual
 from .implicit_text import ImplicitText
-from .losses import MaskMatchingLoss
+from .losses import CDCLLoss, MaskMatchingLoss
 from .necks import AudioNeck, AVFusionNeck, MITNeck
 from .pixel_decoders import MSDeformAttnPixelDecoder
 from .segmentors import AVEncoderDecoder, AVSegmentor
@@ -19,6 +19,7 @@ __all__ = [
     'AVSegmentor',
     'AudioNeck',
     'BidirectionalQueryDecoder',
+    'CDCLLoss',
     'ImplicitCounterfactual',
     'ImplicitText',
     'MITNeck',

@@ -111,7 +111,7 @@ class CDCLLoss(BaseModule):
                 the audio text ℓ^a says which clips sound alike.
 
         Returns:
-            ``loss_va`` and, with counterfactuals, ``loss_al`` and ``loss_vl``; to log: ``positive_rate`` (share of other clips that
+            ``loss_va`` and, with text, ``loss_al`` and ``loss_vl``; to log: ``positive_rate`` (share of other clips that
             count as positives), ``active_*`` (share of clips whose loss exceeds 0.1), ``entropy_share`` (of D, distribution mode).
 
         Raises:
@@ -122,8 +122,18 @@ class CDCLLoss(BaseModule):
         with torch.autocast(visual.device.type, enabled=False):
             visual, audio = unit_rows(visual), unit_rows(audio)
             anchor = self._anchor(text, audio_anchor, clip_index, len(lengths))
-            per_clip, logs = self._visual_audio(visual, audio, lengths, anchor)
-            losses = {'loss_va': self.pair_weights['va'] * per_clip}
+            # Every rank computes the same mean over the G clips of all ranks, with no factor.
+            all_lengths = gather_rows(torch.tensor(lengths, device=visual.device)).tolist()
+            rows = [pad_clips(x, all_lengths) for x in gather_rows(torch.cat((visual, audio), 1)).chunk(2, 1)]
+            positive = self.positives(anchor, len(all_lengths), visual.device)
+            mean, logs = self._visual_audio(*rows, positive)
+            losses = {'loss_va': self.pair_weights['va'] * mean}
+            if text is not None and counterfactuals is None:
+                texts = self._gather_text(text)
+                for pair, x in (('al', rows[1]), ('vl', rows[0])):
+                    logits = -self.distance(x.unsqueeze(1), texts.unsqueeze(0))[0] / self.temperature
+                    mean, logs[f'active_{pair}'] = self._mean(info_nce(logits, positive), positive)
+                    losses[f'loss_{pair}'] = self.pair_weights[pair] * mean
             if counterfactuals is not None:
                 candidates = self._candidates(text, counterfactuals)
                 for pair, rows in (('al', audio), ('vl', visual)):
@@ -166,22 +176,31 @@ class CDCLLoss(BaseModule):
         anchor = gather_rows(text.audio.detach().float())
         return anchor - anchor.mean(0)  # uncentred text embeddings of unrelated clips already exceed 0.8
 
-    def _visual_audio(self, visual: Tensor, audio: Tensor, lengths: list[int],
-                      anchor: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Eq. 16 in both directions, over the G clips of all ranks: every rank computes the same mean, with no factor."""
-        lengths = gather_rows(torch.tensor(lengths, device=visual.device)).tolist()
-        visual, audio = (pad_clips(rows, lengths) for rows in gather_rows(torch.cat((visual, audio), 1)).chunk(2, 1))
+    def _visual_audio(self, visual: WeightedRows, audio: WeightedRows, positive: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Eq. 16 in both directions."""
         distance, entropy = self.distance(visual.unsqueeze(1), audio.unsqueeze(0))  # (G, G)
-        positive = self.positives(anchor, len(lengths), distance.device)
         logits = -distance / self.temperature
-        per_clip = (info_nce(logits, positive) + info_nce(logits.T, positive)) / 2
-        contrasted = ~positive.all(1)
-        count = contrasted.sum().clamp(min=1)
-        logs = {'positive_rate': (positive.sum(1) - 1).float().mean() / max(1, len(lengths) - 1),
-                'active_va': (contrasted & (per_clip.detach() > ACTIVE)).sum() / count}
+        mean, active = self._mean((info_nce(logits, positive) + info_nce(logits.T, positive)) / 2, positive)
+        logs = {'positive_rate': (positive.sum(1) - 1).float().mean() / max(1, len(positive) - 1), 'active_va': active}
         if self.mode == 'distribution':
             logs['entropy_share'] = (entropy.sum() / distance.sum().clamp(min=1e-6)).detach()
-        return (per_clip * contrasted).sum() / count, logs
+        return mean, logs
+
+    @staticmethod
+    def _mean(per_clip: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean over the clips that have a negative, and the share of them whose loss exceeds 0.1."""
+        contrasted = ~positive.all(1)
+        count = contrasted.sum().clamp(min=1)
+        return (per_clip * contrasted).sum() / count, (contrasted & (per_clip.detach() > ACTIVE)).sum() / count
+
+    @staticmethod
+    def _gather_text(text: FactualText) -> WeightedRows:
+        """z of the clips of all ranks, (G, P, D); ranks pad to the same P."""
+        weight = text.weight.to(torch.promote_types(text.weight.dtype, torch.float32))
+        rows = unit_rows(torch.where(weight[..., None] > 0, text.tokens, 0.))
+        most = int(gather_rows(torch.tensor([rows.shape[1]], device=rows.device)).max())
+        pad = most - rows.shape[1]
+        return WeightedRows(gather_rows(F.pad(rows, (0, 0, 0, pad))), gather_rows(F.pad(weight, (0, pad))))
 
     @staticmethod
     def _candidates(text: FactualText, counterfactuals: Counterfactuals) -> WeightedRows:

@@ -250,7 +250,6 @@ def test_without_text_only_vision_and_audio_are_contrasted():
     loss = CDCLLoss(loss_weight=1., pair_weights=dict(va=1., al=1., vl=1.))
     losses, logs = loss(visual, audio, index)
     assert list(losses) == ['loss_va'] and set(logs) == {'positive_rate', 'active_va', 'entropy_share'}
-    assert list(loss(visual, audio, index, text)[0]) == ['loss_va']
     per_pair = loss(visual, audio, index, text, pool)[1]
     assert set(per_pair) == {'positive_rate', 'active_va', 'active_al', 'active_vl', 'entropy_share'}
 
@@ -305,3 +304,19 @@ def test_what_does_not_fit_is_named():
         loss(visual, audio, index, text, pool, torch.ones(5, 3))
     with pytest.raises(ValueError, match=r'counterfactuals.tokens must be of 4 clips'):
         loss(visual, audio, index, text, pool._replace(tokens=pool.tokens[1:]))
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_without_counterfactuals_the_texts_of_other_clips_are_the_negatives(mode):
+    loss = CDCLLoss(mode=mode)
+    visual, audio, index, text, _ = batch()
+    got, _ = loss(visual, audio, index, text)
+    for name, rows in (('al', audio), ('vl', visual)):
+        per_clip = []
+        for i in range(len(LENGTHS)):
+            frames = rows[index == i]
+            uniform = torch.full((len(frames), ), 1 / len(frames), dtype=rows.dtype)
+            near = [(-set_distance(loss, frames, text.tokens[j], uniform, text.weight[j]) / loss.temperature).exp()
+                    for j in range(len(LENGTHS))]
+            per_clip.append(-(near[i] / sum(near)).log())
+        assert torch.allclose(got[f'loss_{name}'], 0.2 * 0.3 * torch.stack(per_clip).mean(), atol=1e-9)
