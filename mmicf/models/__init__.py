@@ -9,6 +9,7 @@ from .losses import CDCLLoss, MaskMatchingLoss
 from .necks import AudioNeck, AVFusionNeck, MITNeck
 from .pixel_decoders import MSDeformAttnPixelDecoder
 from .segmentors import AVEncoderDecoder, AVSegmentor
+from .text_encoders import CLAPTextEncoder, OpenCLIPTextEncoder
 
 __all__ = [
     'HTSAT',
@@ -20,6 +21,7 @@ __all__ = [
     'AudioNeck',
     'BidirectionalQueryDecoder',
     'CDCLLoss',
+    'CLAPTextEncoder',
     'ImplicitCounterfactual',
     'ImplicitText',
     'MITNeck',
@@ -27,5 +29,6 @@ __all__ = [
     'MaskMatchingLoss',
     'OfficialPVTv2Init',
     'OfficialResNetInit',
+    'OpenCLIPTextEncoder',
     'VGGish'
 ]
