@@ -1,6 +1,13 @@
 """Models: segmentors build their parts through the MODELS registry."""
 from .audio_backbones import HTSAT, VGGish
 from .backbones import OfficialPVTv2Init, OfficialResNetInit
+from .counterfactuals import (
+                              DiscreteCounterfactual,
+                              FeatureLevelCounterfactual,
+                              PairSwapCounterfactual,
+                              PrecomputedCounterfactual,
+                              SemanticCounterfactual,
+)
 from .data_preprocessor import AVDataPreprocessor
 from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
 from .icf import ImplicitCounterfactual
@@ -12,23 +19,28 @@ from .segmentors import AVEncoderDecoder, AVSegmentor
 from .text_encoders import CLAPTextEncoder, OpenCLIPTextEncoder
 
 __all__ = [
-    'HTSAT',
-    'AVDataPreprocessor',
-    'AVEncoderDecoder',
-    'AVFusionNeck',
-    'AVMask2FormerHead',
-    'AVSegmentor',
-    'AudioNeck',
-    'BidirectionalQueryDecoder',
-    'CDCLLoss',
-    'CLAPTextEncoder',
-    'ImplicitCounterfactual',
-    'ImplicitText',
-    'MITNeck',
-    'MSDeformAttnPixelDecoder',
-    'MaskMatchingLoss',
-    'OfficialPVTv2Init',
-    'OfficialResNetInit',
-    'OpenCLIPTextEncoder',
-    'VGGish'
+                              'HTSAT',
+                              'AVDataPreprocessor',
+                              'AVEncoderDecoder',
+                              'AVFusionNeck',
+                              'AVMask2FormerHead',
+                              'AVSegmentor',
+                              'AudioNeck',
+                              'BidirectionalQueryDecoder',
+                              'CDCLLoss',
+                              'CLAPTextEncoder',
+                              'DiscreteCounterfactual',
+                              'FeatureLevelCounterfactual',
+                              'ImplicitCounterfactual',
+                              'ImplicitText',
+                              'MITNeck',
+                              'MSDeformAttnPixelDecoder',
+                              'MaskMatchingLoss',
+                              'OfficialPVTv2Init',
+                              'OfficialResNetInit',
+                              'OpenCLIPTextEncoder',
+                              'PairSwapCounterfactual',
+                              'PrecomputedCounterfactual',
+                              'SemanticCounterfactual',
+                              'VGGish'
 ]

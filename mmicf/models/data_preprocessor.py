@@ -18,7 +18,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         mean, std: per RGB channel on the 0..255 scale; ImageNet's by default.
 
     Raises:
-        ValueError: if frames of one batch differ in size, or only some of its clips have a waveform or log-mel.
+        ValueError: if frames of one batch differ in size, or only some of its clips have a waveform, log-mel or anchor.
     """
 
     def __init__(self, *, mean: Sequence[float] = (123.675, 116.28, 103.53), std: Sequence[float] = (58.395, 57.12, 57.375),
@@ -39,19 +39,24 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(f'frames of one batch must have one size, found {found}; add a ClipResize or use batch_size=1')
         lengths = torch.tensor([len(f) for f in inputs.frames], device=inputs.frames[0].device)
         frames = (torch.cat(list(inputs.frames)).float() - self.mean) / self.std
-        log_mel = self._all_or_none(inputs.log_mel, 'log_mel', names)
-        if log_mel is not None:
-            for name, f, m in zip(names, inputs.frames, log_mel, strict=True):
-                if len(f) != len(m):
-                    raise ValueError(f'clip {name}: {len(f)} frames but {len(m)} log-mel examples')
-            log_mel = torch.cat(list(log_mel))
+        per_frame = {field: self._per_frame(inputs, field, names) for field in ('log_mel', 'image_anchor', 'audio_anchor')}
         batch = AVBatch(
             frames=frames,
             clip_index=torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths),
-            log_mel=log_mel,
+            **per_frame,
             waveform=self._all_or_none(inputs.waveform, 'waveform', names),
             sample_rate=self._all_or_none(inputs.sample_rate, 'sample_rate', names))
         return dict(inputs=batch, data_samples=samples)
+
+    def _per_frame(self, inputs: AVInputs, field: str, names: Sequence[str]) -> torch.Tensor | None:
+        """A field with one row per frame, of all clips one after another."""
+        values = self._all_or_none(getattr(inputs, field), field, names)
+        if values is None:
+            return None
+        for name, f, x in zip(names, inputs.frames, values, strict=True):
+            if len(f) != len(x):
+                raise ValueError(f'clip {name}: {len(f)} frames but {len(x)} rows of {field}')
+        return torch.cat(list(values))
 
     @staticmethod
     def _all_or_none(values: Sequence | None, field: str, names: Sequence[str]) -> Sequence | None:

@@ -18,11 +18,14 @@ class AVInputs(NamedTuple):
         log_mel: float32 (T, 1, 96, 64), natural log of the VGGish mel magnitudes, one 0.96 s example per frame, or None.
         waveform: float32 (L,) mono or (2, L) stereo in [-1, 1], or None.
         sample_rate: rate of ``waveform`` in Hz, or None.
+        image_anchor, audio_anchor: cached embeddings of frozen towers, float32 (T, d), or None.
     """
     frames: Tensor
     log_mel: Tensor | None = None
     waveform: Tensor | None = None
     sample_rate: int | None = None
+    image_anchor: Tensor | None = None
+    audio_anchor: Tensor | None = None
 
 
 class AVBatch(NamedTuple):
@@ -34,12 +37,15 @@ class AVBatch(NamedTuple):
         log_mel: float32 (N, 1, 96, 64) or None.
         waveform: one float32 (L,) or (2, L) per clip, or None.
         sample_rate: one rate in Hz per clip, or None.
+        image_anchor, audio_anchor: cached embeddings of frozen towers, float32 (N, d), or None.
     """
     frames: Tensor
     clip_index: Tensor
     log_mel: Tensor | None = None
     waveform: Sequence[Tensor] | None = None
     sample_rate: Sequence[int] | None = None
+    image_anchor: Tensor | None = None
+    audio_anchor: Tensor | None = None
 
 
 class DecoderText(NamedTuple):
