@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/baseline_tiny.py', '../_base_/datasets/synthetic_ms3.py', '../_base_/schedules/adamw_60e.py',
     '../_base_/default_runtime.py'
 ]
-max_epochs = 15
+max_epochs = 19
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3, fused=True),
     clip_grad=dict(max_norm=1.0),

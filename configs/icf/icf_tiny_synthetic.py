@@ -17,5 +17,6 @@ model = dict(
             audio_encoder=dict(
                 type='CLAPTextEncoder',
                 text_cfg=dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128, vocab_size=512))),
-        counterfactual=dict(type='SemanticCounterfactual', embed_dims=embed_dims, num_counterfactuals=4),
+        counterfactual=dict(
+            type='SemanticCounterfactual', embed_dims=embed_dims, num_counterfactuals=4, denoiser_dims=embed_dims),
         contrast=dict(type='CDCLLoss')))

@@ -27,6 +27,7 @@ class SemanticCounterfactual(RotatingCounterfactual):
         intervention_step: s^d, where the rotation happens.
         alpha_range, inter_sample, intra_sample, ortho_weight, similarity_weight, loss_weight: see
             :class:`RotatingCounterfactual`.
+        denoiser_dims: width inside the denoiser; 256 makes 2.8 M parameters.
         denoiser_input: what the ε loss sees: 'rotated' is Eq. 11 as printed, 'factual' trains on z_t and rotates only to generate
             (docs/en/decisions.md, "Eq. 11", holds the measurement).
         generate_condition: the denoiser reads the clip's 'visual' tokens when it generates, or 'none'; with 'none' half of the
@@ -36,7 +37,7 @@ class SemanticCounterfactual(RotatingCounterfactual):
     def __init__(self, *, embed_dims: int = 256, num_counterfactuals: int = 8, intervention_step: int = 200,
                  alpha_range: Sequence[float] = (0.7, 0.8), inter_sample: bool = True, intra_sample: bool = True,
                  ortho_weight: float = 1.0, similarity_weight: float = 0.8, loss_weight: float = 0.2,
-                 denoiser_input: str = 'factual', generate_condition: str = 'none') -> None:
+                 denoiser_dims: int = 256, denoiser_input: str = 'factual', generate_condition: str = 'none') -> None:
         super().__init__(
             embed_dims=embed_dims,
             num_counterfactuals=num_counterfactuals,
@@ -52,7 +53,7 @@ class SemanticCounterfactual(RotatingCounterfactual):
             raise ValueError(f"generate_condition must be 'visual' or 'none', got {generate_condition!r}")
         self.denoiser_input, self.generate_condition = denoiser_input, generate_condition
         self.schedule = NoiseSchedule(intervention_step)
-        self.denoiser = TokenDenoiser(embed_dims=embed_dims)
+        self.denoiser = TokenDenoiser(embed_dims=embed_dims, hidden_dims=denoiser_dims)
 
     def forward(self, text: FactualText, visual: Tensor, visual_valid: Tensor,
                 clip_ids: Sequence[str]) -> tuple[Counterfactuals, dict[str, Tensor], dict[str, Tensor]]:

@@ -1,6 +1,5 @@
 """Collaborative distribution-aware contrast of vision, audio and text (Eq. 13–17)."""
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +11,10 @@ from mmicf.registry import MODELS
 from mmicf.structures import Counterfactuals, FactualText
 from mmicf.utils.dist import all_reduce_mean, gather_rows
 
-from .gaussian_distance import gaussian_w2, relative_entropy
+from .set_distance import DistributionDistance, FeatureDistance, PrototypeDistance, Summary, at
 
 PAIRS = ('va', 'al', 'vl')
 ACTIVE = 0.1  # a clip whose loss is below has no more to learn from its negatives
-
-
-class WeightedRows(NamedTuple):
-    """A clip's frames or tokens: unit rows (…, T, D) and their weights (…, T), which sum to 1 and are 0 in padding."""
-    rows: Tensor
-    weight: Tensor
-
-    def unsqueeze(self, dim: int) -> 'WeightedRows':
-        return WeightedRows(self.rows.unsqueeze(dim), self.weight.unsqueeze(dim))
 
 
 def unit_rows(x: Tensor) -> Tensor:
@@ -32,28 +22,12 @@ def unit_rows(x: Tensor) -> Tensor:
     return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1, eps=1e-3)
 
 
-def pad_clips(rows: Tensor, lengths: Sequence[int]) -> WeightedRows:
-    """Packed unit rows (N, D) of clips with ``lengths`` frames → (B, T, D), each frame with weight 1/T of its clip."""
+def pad_clips(rows: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Packed rows (N, …) of clips with ``lengths`` frames → (B, T, …), 0 in padding, and (B, T), 1/T of its clip on each frame."""
     padded = torch.nn.utils.rnn.pad_sequence(rows.split(list(lengths)), batch_first=True)
     length = torch.tensor(lengths, device=rows.device)[:, None]
     real = torch.arange(padded.shape[1], device=rows.device) < length
-    return WeightedRows(padded, real.to(rows.dtype) / length)
-
-
-def prototype_distance(x: WeightedRows, y: WeightedRows) -> Tensor:
-    """Squared distance of the unit prototypes, 2 − 2 cos(μ_x, μ_y), in [0, 4]."""
-    x, y = (F.normalize((s.rows * s.weight[..., None]).sum(-2), dim=-1, eps=1e-3) for s in (x, y))
-    return x.square().sum(-1) + y.square().sum(-1) - 2 * torch.einsum('...d,...d->...', x, y)
-
-
-def feature_distance(x: WeightedRows, y: WeightedRows, temperature: float) -> Tensor:
-    """−τ log Σ_tn w_t w_n exp(−‖x_t − y_n‖²/τ): with exp(−D/τ), InfoNCE whose samples are all pairs of rows.
-
-    The plain mean of the rows' cosine distances is 2 − 2 μ_x·μ_y, a function of the means, and would be a prototype again.
-    """
-    near = (2 * torch.einsum('...td,...nd->...tn', x.rows, y.rows) - 2) / temperature
-    log_x, log_y = (torch.where(s.weight > 0, s.weight, 1.).log().masked_fill(s.weight <= 0, -torch.inf) for s in (x, y))
-    return -temperature * (near + log_x[..., :, None] + log_y[..., None, :]).logsumexp((-2, -1))
+    return padded, real.to(rows.dtype) / length
 
 
 def info_nce(logits: Tensor, positive: Tensor) -> Tensor:
@@ -93,7 +67,11 @@ class CDCLLoss(BaseModule):
         pair_weights = dict(va=0.4, al=0.3, vl=0.3) if pair_weights is None else pair_weights
         if set(pair_weights) != set(PAIRS):
             raise ValueError(f'pair_weights must name {PAIRS}, got {sorted(pair_weights)}')
-        self.mode, self.temperature, self.entropy_weight, self.eps = mode, temperature, entropy_weight, eps
+        self.mode, self.temperature = mode, temperature
+        if mode == 'distribution':
+            self.distance = DistributionDistance(entropy_weight, eps)
+        else:
+            self.distance = PrototypeDistance() if mode == 'prototype' else FeatureDistance(temperature)
         self.pair_weights = {pair: loss_weight * pair_weights[pair] for pair in PAIRS}
         self.positive_threshold = positive_threshold
 
@@ -120,37 +98,25 @@ class CDCLLoss(BaseModule):
         lengths = clip_lengths(clip_index)
         self._check(visual, audio, clip_index, len(lengths), text, counterfactuals, audio_anchor)
         with torch.autocast(visual.device.type, enabled=False):
-            visual, audio = unit_rows(visual), unit_rows(audio)
-            anchor = self._anchor(text, audio_anchor, clip_index, len(lengths))
-            # Every rank computes the same mean over the G clips of all ranks, with no factor.
+            both = torch.stack((unit_rows(audio), unit_rows(visual)), 1)  # (N, 2, D)
+            # every rank computes the same mean over the G clips of all ranks, with no factor
             all_lengths = gather_rows(torch.tensor(lengths, device=visual.device)).tolist()
-            rows = [pad_clips(x, all_lengths) for x in gather_rows(torch.cat((visual, audio), 1)).chunk(2, 1)]
-            positive = self.positives(anchor, len(all_lengths), visual.device)
-            mean, logs = self._visual_audio(*rows, positive)
+            sets = self._clip_sets(gather_rows(both), all_lengths)  # (2, G)
+            positive = self.positives(self._anchor(text, audio_anchor, clip_index, len(lengths)), len(all_lengths), visual.device)
+            mean, logs = self._visual_audio(sets, positive)
             losses = {'loss_va': self.pair_weights['va'] * mean}
-            if text is not None and counterfactuals is None:
-                texts = self._gather_text(text)
-                for pair, x in (('al', rows[1]), ('vl', rows[0])):
-                    logits = -self.distance(x.unsqueeze(1), texts.unsqueeze(0))[0] / self.temperature
-                    mean, logs[f'active_{pair}'] = self._mean(info_nce(logits, positive), positive)
-                    losses[f'loss_{pair}'] = self.pair_weights[pair] * mean
             if counterfactuals is not None:
-                candidates = self._candidates(text, counterfactuals)
-                for pair, rows in (('al', audio), ('vl', visual)):
-                    per_clip = self._against_text(pad_clips(rows, lengths), candidates, counterfactuals.weight)
-                    count = all_reduce_mean(per_clip.new_tensor(float(len(lengths))))
-                    losses[f'loss_{pair}'] = self.pair_weights[pair] * per_clip.sum() / count
-                    logs[f'active_{pair}'] = (per_clip.detach() > ACTIVE).sum() / count
+                per_clip = self._against_counterfactuals(self._clip_sets(both, lengths), text, counterfactuals)  # (2, B)
+                count = all_reduce_mean(mean.new_tensor(float(len(lengths))))
+                means = [(x.sum() / count, (x.detach() > ACTIVE).sum() / count) for x in per_clip]
+            elif text is not None:
+                means = self._against_other_texts(sets, text, positive)
+            else:
+                means = []
+            for pair, (mean, active) in zip(('al', 'vl'), means, strict=False):
+                losses[f'loss_{pair}'] = self.pair_weights[pair] * mean
+                logs[f'active_{pair}'] = active
         return losses, logs
-
-    def distance(self, x: WeightedRows, y: WeightedRows) -> tuple[Tensor, Tensor]:
-        """D(x, y) and what the entropies add to it; the leading dimensions broadcast."""
-        if self.mode == 'distribution':
-            w2 = gaussian_w2(x.rows, y.rows, x.weight, y.weight)
-            entropy = relative_entropy(x.rows, self.eps, x.weight) + relative_entropy(y.rows, self.eps, y.weight)
-            return w2 + self.entropy_weight * entropy, self.entropy_weight * entropy
-        distance = prototype_distance(x, y) if self.mode == 'prototype' else feature_distance(x, y, self.temperature)
-        return distance, torch.zeros_like(distance)
 
     @torch.no_grad()
     def positives(self, anchor: Tensor | None, size: int, device: torch.device) -> Tensor:
@@ -176,14 +142,21 @@ class CDCLLoss(BaseModule):
         anchor = gather_rows(text.audio.detach().float())
         return anchor - anchor.mean(0)  # uncentred text embeddings of unrelated clips already exceed 0.8
 
-    def _visual_audio(self, visual: WeightedRows, audio: WeightedRows, positive: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _clip_sets(self, both: Tensor, lengths: Sequence[int]) -> Summary:
+        """Audio and vision of the clips, (2, B), from their packed unit rows (N, 2, D)."""
+        rows, weight = pad_clips(both, lengths)
+        return self.distance.summarise(rows.movedim(2, 0), weight.expand(2, -1, -1))
+
+    def _visual_audio(self, sets: Summary, positive: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 16 in both directions."""
-        distance, entropy = self.distance(visual.unsqueeze(1), audio.unsqueeze(0))  # (G, G)
+        audio, visual = (at(sets, lambda x, i=i: x[i].unsqueeze(i)) for i in range(2))  # (1, G) and (G, 1)
+        distance = self.distance(visual, audio)  # (G, G)
         logits = -distance / self.temperature
         mean, active = self._mean((info_nce(logits, positive) + info_nce(logits.T, positive)) / 2, positive)
         logs = {'positive_rate': (positive.sum(1) - 1).float().mean() / max(1, len(positive) - 1), 'active_va': active}
         if self.mode == 'distribution':
-            logs['entropy_share'] = (entropy.sum() / distance.sum().clamp(min=1e-6)).detach()
+            share = self.distance.entropy(visual, audio).sum() / distance.sum().clamp(min=1e-6)
+            logs['entropy_share'] = share.detach()
         return mean, logs
 
     @staticmethod
@@ -193,27 +166,28 @@ class CDCLLoss(BaseModule):
         count = contrasted.sum().clamp(min=1)
         return (per_clip * contrasted).sum() / count, (contrasted & (per_clip.detach() > ACTIVE)).sum() / count
 
-    @staticmethod
-    def _gather_text(text: FactualText) -> WeightedRows:
-        """z of the clips of all ranks, (G, P, D); ranks pad to the same P."""
-        weight = text.weight.to(torch.promote_types(text.weight.dtype, torch.float32))
-        rows = unit_rows(torch.where(weight[..., None] > 0, text.tokens, 0.))
-        most = int(gather_rows(torch.tensor([rows.shape[1]], device=rows.device)).max())
-        pad = most - rows.shape[1]
-        return WeightedRows(gather_rows(F.pad(rows, (0, 0, 0, pad))), gather_rows(F.pad(weight, (0, pad))))
+    def _against_other_texts(self, sets: Summary, text: FactualText, positive: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Without counterfactuals: ``sets`` (2, G) against the text of all clips, its own and its positives' against the rest."""
+        rows, weight = self._text_rows(text.tokens, text.weight)
+        longest = int(gather_rows(torch.tensor([rows.shape[1]], device=rows.device)).max())  # the ranks' P may differ
+        extra = longest - rows.shape[1]
+        texts = self.distance.summarise(gather_rows(F.pad(rows, (0, 0, 0, extra))), gather_rows(F.pad(weight, (0, extra))))
+        logits = -self.distance(at(sets, lambda x: x.unsqueeze(2)), texts) / self.temperature  # (2, G, G)
+        return [self._mean(per_clip, positive) for per_clip in info_nce(logits, positive)]
 
-    @staticmethod
-    def _candidates(text: FactualText, counterfactuals: Counterfactuals) -> WeightedRows:
-        """z, then its counterfactuals: (B, 1 + K, P, D) with weights (B, 1, P)."""
-        weight = text.weight[:, None].to(torch.promote_types(text.weight.dtype, torch.float32))
+    def _against_counterfactuals(self, sets: Summary, text: FactualText, counterfactuals: Counterfactuals) -> Tensor:
+        """Eq. 17: each clip's ``sets`` (2, B) against z, its counterfactuals weighted by w_k → (2, B)."""
         tokens = torch.cat((text.tokens[:, None], counterfactuals.tokens.to(text.tokens.dtype)), 1)
-        return WeightedRows(unit_rows(torch.where(weight[..., None] > 0, tokens, 0.)), weight)
+        candidates = self.distance.summarise(*self._text_rows(tokens, text.weight[:, None]))  # (B, 1 + K)
+        logits = -self.distance(at(sets, lambda x: x.unsqueeze(2)), candidates) / self.temperature  # (2, B, 1 + K)
+        log_weight = counterfactuals.weight.to(logits.dtype).clamp(min=torch.finfo(logits.dtype).tiny).log()
+        return (logits + F.pad(log_weight, (1, 0))).logsumexp(-1) - logits[..., 0]
 
-    def _against_text(self, anchor: WeightedRows, candidates: WeightedRows, hardness: Tensor) -> Tensor:
-        """Eq. 17 of each clip: its frames (B, T, D) against z, the negatives weighted by w_k (B, K) → (B,)."""
-        logits = -self.distance(anchor.unsqueeze(1), candidates)[0] / self.temperature  # (B, 1 + K)
-        log_weight = hardness.to(logits.dtype).clamp(min=torch.finfo(logits.dtype).tiny).log()
-        return (logits + F.pad(log_weight, (1, 0))).logsumexp(1) - logits[:, 0]
+    @staticmethod
+    def _text_rows(tokens: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit tokens, 0 in padding, and their weights, at least float32."""
+        weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
+        return unit_rows(tokens.masked_fill(weight[..., None] <= 0, 0.)), weight
 
     @staticmethod
     def _check(visual: Tensor, audio: Tensor, clip_index: Tensor, clips: int, text: FactualText | None,

@@ -2,7 +2,8 @@
 
 Rows (…, T, D) with weights w stand for N(μ, Σ), μ = Σ_t w_t x_t and Σ = Σ_t w_t (x_t − μ)(x_t − μ)ᵀ (Eq. 13 where w = 1/T). With X
 the centred rows scaled by √w, Σ = XᵀX. Its eigenvalues other than 0 are those of the Gram matrix XXᵀ (T×T), and
-Tr (Σ_x Σ_y)^{1/2} is the sum of the singular values of XYᵀ (T×N). Both are exact, also where Σ is singular.
+Tr (Σ_x Σ_y)^{1/2} is the sum of the singular values of XYᵀ (T×N). Both are exact, also where Σ is singular. μ over X is called
+the factor (…, 1 + T, D).
 """
 import math
 
@@ -28,22 +29,10 @@ def gaussian_w2(x: Tensor, y: Tensor, wx: Tensor | None = None, wy: Tensor | Non
     Raises:
         ValueError: shapes that do not fit.
     """
-    _check(x, wx, 'x')
-    _check(y, wy, 'y')
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(f'x and y must have one width D, got the shapes {tuple(x.shape)} and {tuple(y.shape)}')
-    with torch.autocast(x.device.type, enabled=False):
-        dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
-        mean_x, factor_x = _moments(x.to(dtype), wx)
-        mean_y, factor_y = _moments(y.to(dtype), wy)
-        power_x = mean_x.square().sum(-1) + factor_x.square().sum((-2, -1))  # E|x|²
-        power_y = mean_y.square().sum(-1) + factor_y.square().sum((-2, -1))
-        # einsum, not matmul: matmul would copy each clip's rows once for every pair
-        cross = torch.einsum('...td,...nd->...tn', factor_x, factor_y)
-        # rounding of the centred rows, below which a singular value has no direction
-        noise = (power_x * power_y).detach().sqrt() * torch.finfo(dtype).eps * max(cross.shape[-2:])
-        nuclear = _NuclearNorm.apply(cross, noise)
-        return power_x + power_y - 2 * (torch.einsum('...d,...d->...', mean_x, mean_y) + nuclear)
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    return factor_w2(gaussian_factor(_real(x, wx).to(dtype), wx), gaussian_factor(_real(y, wy).to(dtype), wy))
 
 
 def gaussian_entropy(x: Tensor, eps: float = 1e-3, w: Tensor | None = None) -> Tensor:
@@ -60,68 +49,104 @@ def gaussian_entropy(x: Tensor, eps: float = 1e-3, w: Tensor | None = None) -> T
     Raises:
         ValueError: shapes that do not fit, or ``eps`` not above 0.
     """
-    spread = _log_spread(x, eps, w)
+    spread = _log_spread(gaussian_factor(_real(x, w), w), eps)
     return 0.5 * (x.shape[-1] * math.log(2 * math.pi * math.e * eps) + spread)
 
 
 def relative_entropy(x: Tensor, eps: float = 1e-3, w: Tensor | None = None) -> Tensor:
-    """Entropy above that of T equal rows, per degree of freedom: Σ log(1 + λ_i/ε) / (2·max(1, T − 1)), λ_i eigenvalues of Σ.
+    """Entropy above that of equal rows, per degree of freedom: Σ log(1 + λ_i/ε) / (2·max(1, T − 1)), λ_i eigenvalues of Σ.
 
     Neither D nor T sets its size, so clips of any length compare; T counts the rows of weight above 0. Arguments as in
     :func:`gaussian_entropy`.
     """
-    spread = _log_spread(x, eps, w)
-    freedom = max(1, x.shape[-2] - 1) if w is None else ((w > 0).sum(-1) - 1).clamp(min=1)
-    return spread / (2 * freedom)
+    return factor_entropy(gaussian_factor(_real(x, w), w), w, eps)
 
 
-def _check(x: Tensor, w: Tensor | None, name: str) -> None:
+def _real(x: Tensor, w: Tensor | None) -> Tensor:
+    """``x`` with 0 in padding, in place of what may be infinite there."""
+    _check(x, w)
+    return x if w is None else x.masked_fill(w[..., None] <= 0, 0.)
+
+
+def _check(x: Tensor, w: Tensor | None) -> None:
     if x.ndim < 2 or x.shape[-2] == 0:
-        raise ValueError(f'{name} must be (…, T, D) with T of at least 1, got shape {tuple(x.shape)}')
-    if w is not None and (w.ndim < 1 or w.shape[-1] != x.shape[-2]):
-        raise ValueError(f'{name} has {x.shape[-2]} rows, its weights have shape {tuple(w.shape)}')
+        raise ValueError(f'rows must be (…, T, D) with T of at least 1, got shape {tuple(x.shape)}')
+    if w is not None and (w.ndim == 0 or w.shape[-1] != x.shape[-2]):
+        raise ValueError(f'rows of shape {tuple(x.shape)} need as many weights, got shape {tuple(w.shape)}')
 
 
-def _moments(x: Tensor, w: Tensor | None) -> tuple[Tensor, Tensor]:
-    """μ (…, D) and X (…, T, D) with Σ = XᵀX."""
-    if w is None:
-        mean = x.mean(-2)
-        return mean, (x - mean[..., None, :]) / math.sqrt(x.shape[-2])
-    w = w.to(x.dtype)[..., None]
-    real = w > 0
-    x = torch.where(real, x, 0.)
-    mean = (w * x).sum(-2)
-    root = torch.where(real, w, 1.).sqrt()  # √0 would have an infinite gradient
-    return mean, torch.where(real, root * (x - mean[..., None, :]), 0.)
+def gaussian_factor(x: Tensor, w: Tensor | None = None) -> Tensor:
+    """μ over X, (…, 1 + T, D), of finite rows (…, T, D) with weights (…, T); at least float32, rows of X are 0 in padding."""
+    _check(x, w)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    with torch.autocast(x.device.type, enabled=False):
+        w = torch.full(x.shape[-2:-1], 1 / x.shape[-2], device=x.device, dtype=dtype) if w is None else w.to(dtype)
+        centring = torch.eye(w.shape[-1], device=x.device, dtype=dtype) - w[..., None, :]
+        root = w.clamp(min=torch.finfo(dtype).tiny).sqrt()  # √0 would have an infinite gradient
+        return torch.cat((w[..., None, :], root[..., None] * centring), -2) @ x.to(dtype)
 
 
-def _log_spread(x: Tensor, eps: float, w: Tensor | None) -> Tensor:
-    """log det(I + Σ/ε) = Σ log(1 + λ_i/ε), (…, T, D) → (…)."""
-    _check(x, w, 'x')
+def factor_w2(x: Tensor, y: Tensor) -> Tensor:
+    """:func:`gaussian_w2` of two factors (…, 1 + T, D) and (…, 1 + N, D)."""
+    with torch.autocast(x.device.type, enabled=False):
+        # einsum, not matmul: matmul would copy each clip's rows once for every pair
+        products = torch.einsum('...td,...nd->...tn', x, y)
+        return _DistanceOfProducts.apply(products, x.square().sum((-2, -1)), y.square().sum((-2, -1)))
+
+
+def factor_entropy(x: Tensor, w: Tensor | None = None, eps: float = 1e-3) -> Tensor:
+    """:func:`relative_entropy` of a factor (…, 1 + T, D) whose rows had weights (…, T)."""
+    freedom = max(1, x.shape[-2] - 2) if w is None else ((w > 0).sum(-1) - 1).clamp(min=1)
+    return _log_spread(x, eps) / (2 * freedom)
+
+
+def _log_spread(factor: Tensor, eps: float) -> Tensor:
+    """log det(I + Σ/ε) = Σ log(1 + λ_i/ε), (…, 1 + T, D) → (…)."""
     if eps <= 0:
         raise ValueError(f'eps must be above 0, got {eps}')
-    with torch.autocast(x.device.type, enabled=False):
-        _, factor = _moments(x.to(torch.promote_types(x.dtype, torch.float32)), w)
-        # a function of the eigenvalues alone: its gradient has no 1/(λ_i − λ_j), and equal rows are no special case
-        return torch.log1p(torch.linalg.eigvalsh(factor @ factor.mT).clamp(min=0) / eps).sum(-1)
+    with torch.autocast(factor.device.type, enabled=False):
+        centred = factor[..., 1:, :]
+        return _LogSpread.apply(centred @ centred.mT, eps)
 
 
-class _NuclearNorm(torch.autograd.Function):
-    """Sum of the singular values of small matrices (…, T, N) → (…).
-
-    Centred rows make every such matrix singular, and autograd's backward through square roots of eigenvalues would divide by 0.
-    The gradient here is U Vᵀ over the singular values above ``noise`` (…): exact where it exists, the subgradient of least norm
-    elsewhere.
-    """
+class _LogSpread(torch.autograd.Function):
+    """log det(I + G/ε) of Gram matrices (…, T, T) → (…); the gradient (G + εI)^{-1} costs nothing after ``eigh``."""
 
     @staticmethod
-    def forward(ctx, matrix: Tensor, noise: Tensor) -> Tensor:
-        u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-        ctx.save_for_backward((u * (s > noise[..., None])[..., None, :]) @ vh)
-        return s.sum(-1)
+    def forward(ctx, gram: Tensor, eps: float) -> Tensor:
+        values, vectors = torch.linalg.eigh(gram)
+        values = values.clamp_(min=0)
+        ctx.save_for_backward((vectors / (values + eps)[..., None, :]) @ vectors.mT)
+        return torch.log1p(values / eps).sum(-1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        inverse, = ctx.saved_tensors
+        return grad[..., None, None] * inverse, None
+
+
+class _DistanceOfProducts(torch.autograd.Function):
+    """E|x|² + E|y|² − 2 (μ_x·μ_y + ‖XYᵀ‖_*) from the products of two factors (…, 1 + T, 1 + N) and their squared norms.
+
+    Centred rows make every XYᵀ singular, and autograd's backward through square roots of eigenvalues would divide by 0. The
+    gradient of the nuclear norm is U Vᵀ over the singular values above rounding: exact where it exists, the subgradient of least
+    norm elsewhere.
+    """
+
+    @staticmethod
+    def forward(ctx, products: Tensor, power_x: Tensor, power_y: Tensor) -> Tensor:
+        u, s, vh = torch.linalg.svd(products[..., 1:, 1:], full_matrices=False)
+        noise = (power_x * power_y).sqrt() * (torch.finfo(s.dtype).eps * max(products.shape[-2:]))
+        polar = torch.zeros_like(products)
+        polar[..., 0, 0] = 1
+        polar[..., 1:, 1:] = (u * (s > noise[..., None])[..., None, :]) @ vh
+        ctx.save_for_backward(polar)
+        ctx.shapes = power_x.shape, power_y.shape
+        return power_x + power_y - 2 * (products[..., 0, 0] + s.sum(-1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         polar, = ctx.saved_tensors
-        return grad[..., None, None] * polar, None
+        return (-2 * grad)[..., None, None] * polar, *(grad.sum_to_size(shape) for shape in ctx.shapes)

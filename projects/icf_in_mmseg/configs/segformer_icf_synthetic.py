@@ -18,5 +18,5 @@ model = dict(
             audio_encoder=dict(
                 type='mmicf.CLAPTextEncoder',
                 text_cfg=dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128, vocab_size=512))),
-        counterfactual=dict(type='mmicf.SemanticCounterfactual', embed_dims=embed_dims),
+        counterfactual=dict(type='mmicf.SemanticCounterfactual', embed_dims=embed_dims, denoiser_dims=embed_dims),
         contrast=dict(type='mmicf.CDCLLoss')))

@@ -10,15 +10,16 @@ from mmicf.models.losses import CDCLLoss
 from mmicf.structures import Counterfactuals, FactualText
 
 LENGTHS, P, K, D = (5, 3, 2), (4, 3, 2), 3, 16
-CASES = [(mode, clips, split, anchored) for mode in ('distribution', 'prototype', 'feature')
-         for clips, split, anchored in ((2, 1, False), (2, 1, True), (3, 2, False), (3, 1, True))]
+# mode, clips of both ranks, clips of the first, frozen audio embedding, counterfactuals
+CASES = [(mode, *case) for mode in ('distribution', 'prototype', 'feature')
+         for case in ((2, 1, False, True), (2, 1, True, False), (3, 2, False, False), (3, 1, True, True))]
 
 
 def padded(sets):
     return torch.nn.utils.rnn.pad_sequence(sets, batch_first=True)
 
 
-def losses(mode, clips, anchored):
+def losses(mode, clips, anchored, counterfactuals):
     """Losses, logs and the parameters of the layers before the loss, for the given clips of a fixed data set.
 
     T and the number of tokens differ from clip to clip, so each rank pads to another length than one process does.
@@ -36,7 +37,8 @@ def losses(mode, clips, anchored):
     text = FactualText(F.layer_norm(padded([tokens[c] for c in clips]) @ params[2], (D,)), w, w > 0, said[clips], said[clips])
     pool = Counterfactuals(F.layer_norm(padded([pools[c] for c in clips]), (D,)).transpose(1, 2), pool_weight[clips])
     sight, sound = (torch.cat([x[c] for c in clips]) @ w for x, w in ((visual, params[0]), (audio, params[1])))
-    found, logs = CDCLLoss(mode=mode)(sight, sound, index, text, pool, heard[clips] if anchored else None)
+    found, logs = CDCLLoss(mode=mode)(sight, sound, index, text, pool if counterfactuals else None,
+                                      heard[clips] if anchored else None)
     grads = torch.autograd.grad(sum(found.values()), params)
     return {name: value.detach() for name, value in (*found.items(), *logs.items())}, grads
 
@@ -46,9 +48,9 @@ def _worker(rank, port, folder):
     torch_dist.init_process_group('gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
     try:
         out = []
-        for mode, clips, split, anchored in CASES:
+        for mode, clips, split, *rest in CASES:
             own = list(range(split)) if rank == 0 else list(range(split, clips))
-            values, grads = losses(mode, own, anchored)
+            values, grads = losses(mode, own, *rest)
             averaged = [*values.values(), *grads]
             for x in averaged:  # what DDP does to gradients, and reduce_log_vars to what is logged
                 torch_dist.all_reduce(x)
@@ -65,8 +67,8 @@ def test_two_ranks_with_clips_of_different_length_equal_one_process(tmp_path):
     mp.spawn(_worker, (port, str(tmp_path)), nprocs=2)
     for rank in range(2):
         for case, (values, grads) in zip(CASES, torch.load(tmp_path / f'{rank}.pt'), strict=True):
-            mode, clips, _, anchored = case
-            one, one_grads = losses(mode, list(range(clips)), anchored)
+            mode, clips, _, *rest = case
+            one, one_grads = losses(mode, list(range(clips)), *rest)
             assert values.keys() == one.keys()
             for name in one:
                 assert (values[name] / 2 - one[name]).abs() < 1e-5, (case, name)
