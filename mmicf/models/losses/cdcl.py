@@ -11,7 +11,7 @@ from mmicf.registry import MODELS
 from mmicf.structures import Counterfactuals, FactualText
 from mmicf.utils.dist import all_reduce_mean, gather_rows
 
-from .set_distance import DistributionDistance, FeatureDistance, PrototypeDistance, Summary, at
+from .set_distance import DistributionDistance, FeatureDistance, PrototypeDistance, Summary, at, halves
 
 PAIRS = ('va', 'al', 'vl')
 ACTIVE = 0.1  # a clip whose loss is below has no more to learn from its negatives
@@ -40,7 +40,8 @@ class CDCLLoss(BaseModule):
     """Contrast of vision with audio over the batch of all ranks, and of both with factual against counterfactual text.
 
     All rows that enter are scaled to length 1, so that mean norm² + trace of Σ is 1 for every clip. D' is exp(−D/τ): with the sign
-    of Eq. 16 positives would repel. Without text the loss is that of vision and audio, without counterfactuals as well.
+    of Eq. 16 positives would repel. Without counterfactuals the text of other clips takes their place, without text vision and
+    audio alone are contrasted.
 
     Args:
         mode: what D(x, y) compares (Table 2): 'distribution', D = W₂² + γ(H(x) + H(y)) of Eq. 15 with H relative to its floor;
@@ -149,7 +150,8 @@ class CDCLLoss(BaseModule):
 
     def _visual_audio(self, sets: Summary, positive: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. 16 in both directions."""
-        audio, visual = (at(sets, lambda x, i=i: x[i].unsqueeze(i)) for i in range(2))  # (1, G) and (G, 1)
+        audio, visual = halves(sets)
+        audio, visual = at(audio, lambda x: x[None]), at(visual, lambda x: x[:, None])  # (1, G) and (G, 1)
         distance = self.distance(visual, audio)  # (G, G)
         logits = -distance / self.temperature
         mean, active = self._mean((info_nce(logits, positive) + info_nce(logits.T, positive)) / 2, positive)

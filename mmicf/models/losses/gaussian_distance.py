@@ -1,13 +1,14 @@
 """Distance and entropy of Gaussians that are given by few rows in many dimensions; no D×D matrix is ever made.
 
-Rows (…, T, D) with weights w stand for N(μ, Σ), μ = Σ_t w_t x_t and Σ = Σ_t w_t (x_t − μ)(x_t − μ)ᵀ (Eq. 13 where w = 1/T). With X
-the centred rows scaled by √w, Σ = XᵀX. Its eigenvalues other than 0 are those of the Gram matrix XXᵀ (T×T), and
-Tr (Σ_x Σ_y)^{1/2} is the sum of the singular values of XYᵀ (T×N). Both are exact, also where Σ is singular. μ over X is called
-the factor (…, 1 + T, D).
+Rows (…, T, D) with weights w stand for N(μ, Σ), μ = Σ_t w_t x_t and Σ = Σ_t w_t (x_t − μ)(x_t − μ)ᵀ (Eq. 13 where w = 1/T). The
+T × T reflection that turns √w into the first axis turns the rows √w_t x_t into the *factor*: μ, then T − 1 rows X with XᵀX = Σ. Σ's
+eigenvalues other than 0 are those of the small XXᵀ, and Tr (Σ_x Σ_y)^{1/2} is the sum of the singular values of the small XYᵀ. Both
+are exact, also where Σ is singular.
 """
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -76,77 +77,82 @@ def _check(x: Tensor, w: Tensor | None) -> None:
 
 
 def gaussian_factor(x: Tensor, w: Tensor | None = None) -> Tensor:
-    """μ over X, (…, 1 + T, D), of finite rows (…, T, D) with weights (…, T); at least float32, rows of X are 0 in padding."""
+    """μ over X, (…, T, D), of finite rows (…, T, D) with weights (…, T) that sum to 1; at least float32."""
     _check(x, w)
     dtype = torch.promote_types(x.dtype, torch.float32)
     with torch.autocast(x.device.type, enabled=False):
         w = torch.full(x.shape[-2:-1], 1 / x.shape[-2], device=x.device, dtype=dtype) if w is None else w.to(dtype)
-        centring = torch.eye(w.shape[-1], device=x.device, dtype=dtype) - w[..., None, :]
         root = w.clamp(min=torch.finfo(dtype).tiny).sqrt()  # √0 would have an infinite gradient
-        return torch.cat((w[..., None, :], root[..., None] * centring), -2) @ x.to(dtype)
+        eye = torch.eye(w.shape[-1], device=x.device, dtype=dtype)
+        normal = root + eye[0]  # Householder: I − nnᵀ/(1 + √w_1) turns √w into −e_1, so that its negative gives μ, not −μ
+        reflection = normal[..., :, None] * (normal / (1 + root[..., :1]))[..., None, :] - eye
+        return (reflection * root[..., None, :]) @ x.to(dtype)
 
 
 def factor_w2(x: Tensor, y: Tensor) -> Tensor:
-    """:func:`gaussian_w2` of two factors (…, 1 + T, D) and (…, 1 + N, D)."""
+    """:func:`gaussian_w2` of two factors (…, T, D) and (…, N, D)."""
     with torch.autocast(x.device.type, enabled=False):
         # einsum, not matmul: matmul would copy each clip's rows once for every pair
-        products = torch.einsum('...td,...nd->...tn', x, y)
-        return _DistanceOfProducts.apply(products, x.square().sum((-2, -1)), y.square().sum((-2, -1)))
+        return _DistanceOfProducts.apply(torch.einsum('...td,...nd->...tn', x, y), x, y)
 
 
-def factor_entropy(x: Tensor, w: Tensor | None = None, eps: float = 1e-3) -> Tensor:
-    """:func:`relative_entropy` of a factor (…, 1 + T, D) whose rows had weights (…, T)."""
-    freedom = max(1, x.shape[-2] - 2) if w is None else ((w > 0).sum(-1) - 1).clamp(min=1)
-    return _log_spread(x, eps) / (2 * freedom)
+def factor_entropy(x: Tensor, w: Tensor | None = None, eps: float = 1e-3, scale: float = 1.) -> Tensor:
+    """``scale`` × :func:`relative_entropy` of a factor (…, T, D) whose rows had weights (…, T)."""
+    freedom = max(1, x.shape[-2] - 1) if w is None else ((w > 0).sum(-1) - 1).clamp(min=1)
+    return _log_spread(x, eps) * (0.5 * scale / freedom)
 
 
 def _log_spread(factor: Tensor, eps: float) -> Tensor:
-    """log det(I + Σ/ε) = Σ log(1 + λ_i/ε), (…, 1 + T, D) → (…)."""
+    """log det(I + Σ/ε) = Σ log(1 + λ_i/ε), (…, T, D) → (…)."""
     if eps <= 0:
         raise ValueError(f'eps must be above 0, got {eps}')
     with torch.autocast(factor.device.type, enabled=False):
-        centred = factor[..., 1:, :]
-        return _LogSpread.apply(centred @ centred.mT, eps)
+        return _LogSpread.apply(factor, eps)
+
+
+# The two functions below hand autograd the gradient that the forward's decomposition already holds. That is exact where autograd
+# would divide by singular values of 0 (equal frames, padding), and saves most of the small operations.
 
 
 class _LogSpread(torch.autograd.Function):
-    """log det(I + G/ε) of Gram matrices (…, T, T) → (…); the gradient (G + εI)^{-1} costs nothing after ``eigh``."""
+    """log det(I + XXᵀ/ε) of factors; the gradient in X is 2 (XXᵀ + εI)⁻¹ X."""
 
     @staticmethod
-    def forward(ctx, gram: Tensor, eps: float) -> Tensor:
-        values, vectors = torch.linalg.eigh(gram)
+    def forward(ctx, factor: Tensor, eps: float) -> Tensor:
+        centred = factor[..., 1:, :]
+        values, vectors = torch.linalg.eigh(centred @ centred.mT)
         values = values.clamp_(min=0)
-        ctx.save_for_backward((vectors / (values + eps)[..., None, :]) @ vectors.mT)
+        slope = (vectors * (2 / (values + eps))[..., None, :]) @ (vectors.mT @ centred)
+        ctx.save_for_backward(F.pad(slope, (0, 0, 1, 0)))  # μ has no part in it
         return torch.log1p(values / eps).sum(-1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        inverse, = ctx.saved_tensors
-        return grad[..., None, None] * inverse, None
+        slope, = ctx.saved_tensors
+        return grad[..., None, None] * slope, None
 
 
 class _DistanceOfProducts(torch.autograd.Function):
-    """E|x|² + E|y|² − 2 (μ_x·μ_y + ‖XYᵀ‖_*) from the products of two factors (…, 1 + T, 1 + N) and their squared norms.
+    """‖x‖² + ‖y‖² − 2 (μ_x·μ_y + ‖XYᵀ‖_*) of two factors and their products (…, T, N).
 
-    Centred rows make every XYᵀ singular, and autograd's backward through square roots of eigenvalues would divide by 0. The
-    gradient of the nuclear norm is U Vᵀ over the singular values above rounding: exact where it exists, the subgradient of least
-    norm elsewhere.
+    The gradient of the nuclear norm is U Vᵀ over the singular values above rounding: exact where it exists, the subgradient of
+    least norm elsewhere.
     """
 
     @staticmethod
-    def forward(ctx, products: Tensor, power_x: Tensor, power_y: Tensor) -> Tensor:
+    def forward(ctx, products: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        power_x, power_y = x.square().sum((-2, -1)), y.square().sum((-2, -1))
         u, s, vh = torch.linalg.svd(products[..., 1:, 1:], full_matrices=False)
         noise = (power_x * power_y).sqrt() * (torch.finfo(s.dtype).eps * max(products.shape[-2:]))
-        polar = torch.zeros_like(products)
+        polar = F.pad((u * (s > noise[..., None])[..., None, :]) @ vh, (1, 0, 1, 0))
         polar[..., 0, 0] = 1
-        polar[..., 1:, 1:] = (u * (s > noise[..., None])[..., None, :]) @ vh
-        ctx.save_for_backward(polar)
-        ctx.shapes = power_x.shape, power_y.shape
+        ctx.save_for_backward(polar, x, y)
         return power_x + power_y - 2 * (products[..., 0, 0] + s.sum(-1))
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        polar, = ctx.saved_tensors
-        return (-2 * grad)[..., None, None] * polar, *(grad.sum_to_size(shape) for shape in ctx.shapes)
+        polar, x, y = ctx.saved_tensors
+        grad = 2 * grad[..., None, None]
+        return -grad * polar, *(grad.sum_to_size(*z.shape[:-2], 1, 1) * z for z in (x, y))

@@ -133,14 +133,17 @@ def test_entropy_adds_to_the_distance():
     without, no_logs = CDCLLoss(entropy_weight=0.)(visual, audio, index)
     assert with_entropy['loss_va'] != without['loss_va']
     assert 0 < logs['entropy_share'] < 0.6 and no_logs['entropy_share'] == 0
-    tight, loose = (entropy_of_clip(spread) for spread in (0.1, 1.))
-    assert 0 < tight < loose
+    visual, audio, index, text, pool = batch(lengths=(5, 5))
+    pool = pool._replace(tokens=text.tokens[:, None].repeat(1, K, 1, 1))
 
+    def loosened(scale):
+        """loss_vl where the counterfactuals are z, spread around z's mean by ``scale``: W₂ alone would fall for some scale."""
+        unit = F.normalize(pool.tokens, dim=-1)
+        mean = (unit * text.weight[:, None, :, None]).sum(2, keepdim=True)
+        return CDCLLoss(entropy_weight=1000.)(visual, audio, index, text, pool._replace(tokens=torch.lerp(mean, unit, scale)))
 
-def entropy_of_clip(spread):
-    visual, audio, index, *_ = batch(lengths=(5,), spread=spread)
-    logs = CDCLLoss(entropy_weight=0.1)(visual, audio, index)[1]
-    return logs['entropy_share']
+    tight, same, loose = (loosened(scale)[0]['loss_vl'].item() for scale in (0.1, 1., 4.))
+    assert loose < same < tight  # the tighter of two candidates is the nearer
 
 
 def test_positive_sets():
@@ -307,9 +310,11 @@ def test_what_does_not_fit_is_named():
 
 @pytest.mark.parametrize('mode', MODES)
 def test_without_counterfactuals_the_texts_of_other_clips_are_the_negatives(mode):
-    loss = CDCLLoss(mode=mode)
+    loss = CDCLLoss(mode=mode, temperature=1.)
     visual, audio, index, text, _ = batch()
+    text.tokens.requires_grad_()
     got, _ = loss(visual, audio, index, text)
+    total = 0
     for name, rows in (('al', audio), ('vl', visual)):
         per_clip = []
         for i in range(len(LENGTHS)):
@@ -318,4 +323,8 @@ def test_without_counterfactuals_the_texts_of_other_clips_are_the_negatives(mode
             near = [(-set_distance(loss, frames, text.tokens[j], uniform, text.weight[j]) / loss.temperature).exp()
                     for j in range(len(LENGTHS))]
             per_clip.append(-(near[i] / sum(near)).log())
-        assert torch.allclose(got[f'loss_{name}'], 0.2 * 0.3 * torch.stack(per_clip).mean(), atol=1e-9)
+        expected = 0.2 * 0.3 * torch.stack(per_clip).mean()
+        assert torch.allclose(got[f'loss_{name}'], expected, atol=1e-9)
+        total = total + expected
+    grad, by_loop = (torch.autograd.grad(x, text.tokens)[0] for x in (got['loss_al'] + got['loss_vl'], total))
+    assert by_loop.abs().max() > 1e-4 and (grad - by_loop).abs().max() < 1e-8
