@@ -42,7 +42,7 @@ class FeatureLevelCounterfactual(RotatingCounterfactual):
         start = z[:, None].expand(-1, alpha.shape[1], -1, -1)
         rotated = self.rotate(start, text, clip_ids, 'sc.pool.rotation', alpha, m, s)
         loss = self.loss_weight * self.ortho_weight * self.ortho(rotated[:, 0], z, text.valid)
-        made = self._finish(rotated.detach())
+        made = self._finish(rotated.detach()) * text.valid[:, None, :, None]
         logs = {'cos_factual': token_cosine(made, start, text.valid), 'alpha': alpha.mean().detach()}
         return self.pool(made, z, text, alpha.detach()), {'loss_ortho': loss, **self._extra_loss(z, text.valid)}, logs
 

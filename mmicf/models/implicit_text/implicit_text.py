@@ -81,12 +81,13 @@ class ImplicitText(BaseModule):
         visual, visual_score, visual_query = self.visual(maps, elements, image_anchor)
         heard, audio_score, audio_query = self.audio(dict.fromkeys(self.levels, audio), elements, audio_anchor)
         tokens = self.norm(self.fuse(torch.cat([self.visual_gate(visual), self.audio_gate(heard)], -1)).float())
-        text = FactualText(
-            tokens=tokens * elements.valid[..., None],
-            weight=(visual_score + audio_score).softmax(-1),
-            valid=elements.valid,
-            visual=torch.einsum('bp,bpd->bd', visual_score.softmax(-1), visual),
-            audio=torch.einsum('bp,bpd->bd', audio_score.softmax(-1), heard))
+        with torch.autocast(tokens.device.type, enabled=False):
+            text = FactualText(
+                tokens=tokens * elements.valid[..., None],
+                weight=(visual_score + audio_score).softmax(-1),
+                valid=elements.valid,
+                visual=torch.einsum('bp,bpd->bd', visual_score.softmax(-1), visual),
+                audio=torch.einsum('bp,bpd->bd', audio_score.softmax(-1), heard))
         losses = {}
         if self.loss_weight:
             loss = 0.5 * (self._infonce(visual_query, visual, elements) + self._infonce(audio_query, heard, elements))

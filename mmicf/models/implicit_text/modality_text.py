@@ -80,7 +80,7 @@ class ModalityText(nn.Module):
             if anchor is not None:
                 query = F.normalize(query, dim=-1) + F.normalize(pool @ F.normalize(anchor.float(), dim=-1), dim=-1)
             queries[level] = F.normalize(query, dim=-1)
-            found[level] = self.retrieve(queries[level], self.texts(level, pooled))
+            found[level] = self.retrieve(queries[level], self.texts(level, pooled)).float()
         text = elements.scatter(found)
-        score = (text @ self.weight_query) / self.embed_dims**0.5  # Eq. 4
+        score = (text * self.weight_query).sum(-1) / self.embed_dims**0.5  # Eq. 4
         return text, score.masked_fill(~elements.valid, float('-inf')), elements.scatter(queries)
