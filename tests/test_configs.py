@@ -2,6 +2,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -27,14 +28,33 @@ def synthetic(tmp_path_factory):
                 for row in write_clip(ClipJob(str(out), subset, split, i, 0, 64))]
         write_tables(str(out), subset, rows)
         roots[subset] = out
+    # What make_counterfactual_text.py would write, for every clip of all layouts.
+    ids = {row.stem for root in roots.values() for row in (root / 'truth').rglob('*.npz')}
+    roots['counterfactuals'] = str(tmp_path_factory.mktemp('cf') / 'cf.npz')
+    np.savez(roots['counterfactuals'], **{name: np.ones((2, 8), np.float32) for name in ids})
     return roots
 
 
-def shrink(cfg, synthetic):
+FULL_SIZE = ('configs/icf/icf_pvt_ms3.py', )  # the others run on PVT-v2-B0, or most of the time would go into random weights
+SMALL_CLIP = dict(width=32, heads=2, layers=1, vocab_size=64, embed_dim=32)
+SMALL_ROBERTA = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=64)
+
+
+def shrink(cfg, synthetic, full_size):
     """Points a config at synthetic clips of its layout, without weight files, at 64 pixels."""
     cfg = copy.deepcopy(cfg)
     cfg.model.backbone.pop('init_cfg', None)
     cfg.model.audio_backbone.pop('checkpoint', None)
+    if cfg.model.backbone.get('model_name') == 'pvt_v2_b5' and not full_size:
+        channels = [32, 64, 160, 256]
+        cfg.model.backbone.model_name = 'pvt_v2_b0'
+        cfg.model.neck.in_channels = cfg.model.decode_head.pixel_decoder.in_channels = channels
+    icf = cfg.model.get('icf')
+    if icf and icf.text:
+        icf.text.visual_encoder.update(pretrained=None, model_cfg=SMALL_CLIP)
+        icf.text.audio_encoder.update(checkpoint=None, text_cfg=SMALL_ROBERTA)
+    if icf and icf.counterfactual and icf.counterfactual.type == 'PrecomputedCounterfactual':
+        icf.counterfactual.path = synthetic['counterfactuals']
     cfg.model.audio_backbone.hidden_dims = 64  # two thirds of its parameters are in the hidden layers
     cfg.model.decode_head.loss.num_points = 256
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
@@ -49,18 +69,20 @@ def shrink(cfg, synthetic):
 
 
 def test_there_are_configs():
-    assert len(CONFIGS) >= 10
+    assert len(CONFIGS) >= 90
+    for kind, count in (('table2', 36), ('fig5', 30), ('icf_', 7)):
+        assert sum(Path(path).name.startswith(kind) for path in CONFIGS) >= count
 
 
 @pytest.mark.parametrize('path', CONFIGS)
 def test_config_trains_and_tests_one_batch(path, synthetic):
     init_default_scope('mmicf')
     torch.manual_seed(0)
-    cfg = shrink(Config.fromfile(ROOT / path), synthetic)
+    cfg = shrink(Config.fromfile(ROOT / path), synthetic, path in FULL_SIZE)
     model = MODELS.build(cfg.model)
     train = DATASETS.build(cfg.train_dataloader.dataset)
     model.train()
-    data = model.data_preprocessor(pseudo_collate([train[0]]), True)
+    data = model.data_preprocessor(pseudo_collate([train[0], train[1]]), True)
     total, log_vars = model.parse_losses(model(**data, mode='loss'))
     total.backward()
     assert torch.isfinite(total) and {'loss_cls', 'loss_mask', 'loss_dice'} <= set(log_vars)

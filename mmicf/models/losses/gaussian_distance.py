@@ -82,7 +82,9 @@ def gaussian_factor(x: Tensor, w: Tensor | None = None) -> Tensor:
     dtype = torch.promote_types(x.dtype, torch.float32)
     with torch.autocast(x.device.type, enabled=False):
         w = torch.full(x.shape[-2:-1], 1 / x.shape[-2], device=x.device, dtype=dtype) if w is None else w.to(dtype)
-        root = w.clamp(min=torch.finfo(dtype).tiny).sqrt()  # √0 would have an infinite gradient
+        # √0 would have an infinite gradient, and with numbers near the smallest float LAPACK's eigh may return NaN.
+        counts = w > 1e-20
+        root = torch.where(counts, w, 1.).sqrt() * counts
         eye = torch.eye(w.shape[-1], device=x.device, dtype=dtype)
         normal = root + eye[0]  # Householder: I − nnᵀ/(1 + √w_1) turns √w into −e_1, so that its negative gives μ, not −μ
         reflection = normal[..., :, None] * (normal / (1 + root[..., :1]))[..., None, :] - eye
