@@ -16,14 +16,14 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmicf.datasets.synthetic_truth import chance_levels
-from mmicf.utils.setup_env import drop_training_parts
+from mmicf.utils.setup_env import drop_training_parts, silent_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--config', default='configs/icf/baseline_tiny_synthetic.py')
+    parser.add_argument('--config', default='configs/icf/icf_tiny_synthetic.py')
     parser.add_argument('--silent', action='store_true', help='train and test the same model on silent input')
     parser.add_argument('--data', default='data/synthetic_ms3')
     parser.add_argument('--work-dir', default=None, help='default: work_dirs/quickstart or work_dirs/quickstart_silent')
@@ -35,10 +35,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_config(args: argparse.Namespace) -> Config:
-    config = args.config.replace('.py', '_silent.py') if args.silent else args.config
-    cfg = Config.fromfile(config)
+    cfg = Config.fromfile(args.config)
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = f'{args.data}/Multi-sources'
+        if args.silent:
+            loader.dataset.pipeline = silent_pipeline(loader.dataset.pipeline)
     if args.max_epochs:
         cfg.train_cfg.max_epochs = args.max_epochs
         cfg.train_cfg.val_interval = min(cfg.train_cfg.val_interval, args.max_epochs)

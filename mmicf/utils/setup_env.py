@@ -78,6 +78,20 @@ def drop_training_parts(cfg: Config) -> None:
         cfg.model.icf = None
 
 
+def silent_pipeline(pipeline: list) -> list:
+    """A data pipeline whose loaded waveform is set to zero, ahead of the audio front end.
+
+    Raises:
+        ValueError: it loads no waveform.
+    """
+    names = [step['type'].removeprefix('mmicf.') for step in pipeline]
+    if 'LoadAudio' not in names:
+        raise ValueError(f'silence needs a pipeline that loads waveforms (LoadAudio), found {names}; stored log-mel files '
+                         'cannot be silenced')
+    place = names.index('LoadAudio') + 1
+    return [*pipeline[:place], dict(type='mmicf.SilenceAudio'), *pipeline[place:]]
+
+
 def init_cpu_dist(cfg: Config) -> None:
     """Start a gloo process group for ``cfg.launcher`` and have the model wrapped for CPUs; nothing with a GPU.
 

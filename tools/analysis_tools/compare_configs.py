@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmicf.utils.checkpoint import use_safe_loading
 from mmicf.utils.model_report import table
-from mmicf.utils.setup_env import checkpoint_check, drop_training_parts
+from mmicf.utils.setup_env import checkpoint_check, drop_training_parts, silent_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ('J', 'F', 'shuffled J', 'silent area')
@@ -50,19 +50,6 @@ def train(config: str, seed: int, work_dir: Path, args: argparse.Namespace) -> N
     (work_dir / 'finished').touch()
 
 
-def silence(pipeline: list) -> list:
-    """The pipeline with the loaded waveform set to zero.
-
-    Raises:
-        ValueError: it loads no waveform.
-    """
-    names = [step['type'].removeprefix('mmicf.') for step in pipeline]
-    if 'LoadAudio' not in names:
-        raise ValueError('silence needs a pipeline that loads waveforms (LoadAudio); stored log-mel files cannot be silenced')
-    place = names.index('LoadAudio') + 1
-    return [*pipeline[:place], ConfigDict(type='SilenceAudio'), *pipeline[place:]]
-
-
 def test(work_dir: Path, sound: str) -> dict[str, float]:
     """Scores of a run's last checkpoint on its test set with 'true', 'shuffled' or 'silent' sound."""
     cfg = Config.fromfile(next(work_dir.glob('*.py')))
@@ -73,7 +60,7 @@ def test(work_dir: Path, sound: str) -> dict[str, float]:
     if sound == 'shuffled':
         dataset.shuffle_audio = 0
     if sound == 'silent':
-        dataset.pipeline = silence(dataset.pipeline)
+        dataset.pipeline = silent_pipeline(dataset.pipeline)
     metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     cfg.test_evaluator = [*metrics, dict(type='ActivatedAreaMetric')]
     checkpoint_check(cfg, strict=True)

@@ -1,0 +1,38 @@
+"""A trained model and its data, for the analysis tools."""
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmicf.registry import DATASETS, MODELS
+
+from .checkpoint import check_keys, model_state, read_run_checkpoint
+
+
+def load_trained(cfg: Config, checkpoint: str, device: str = 'cpu') -> nn.Module:
+    """The config's model with a checkpoint's weights, training-only parts included, in eval mode.
+
+    Raises:
+        FileNotFoundError, CheckpointMismatchError: no such file, or a tensor of the model is not in it.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmicf'))
+    model = MODELS.build(cfg.model)
+    content = read_run_checkpoint(checkpoint)
+    check_keys(model, content, checkpoint, strict=True)
+    model.load_state_dict(model_state(content), strict=False)
+    return model.to(device).eval()
+
+
+def split_loader(cfg: Config, split: str, batch_size: int, shuffle_audio: int | None = None) -> DataLoader:
+    """The config's test loader, in order and without random changes, on another split ('train', 'val', 'test')."""
+    dataset = dict(cfg.test_dataloader.dataset, split=split, shuffle_audio=shuffle_audio)
+    return DataLoader(DATASETS.build(dataset), batch_size, collate_fn=pseudo_collate)
+
+
+def batches_of(model: nn.Module, loader: DataLoader):
+    """Preprocessed batches, as the model's ``loss`` takes them."""
+    with torch.no_grad():
+        for batch in loader:
+            yield model.data_preprocessor(batch, False)

@@ -1,0 +1,116 @@
+#!/usr/bin/env python
+"""What the denoiser of SC should be trained on and what it should read when it generates, measured on a trained ICF model.
+
+The model's text stays fixed. For each setting a fresh SC learns on the texts of the training clips and is measured on those of
+the test clips: error of the predicted noise at two steps, cosine of a counterfactual z* to where its denoising started (z'_t) and
+to the factual text z, and the share of its energy in the span of factual text. A counterfactual should lie in that span, away from z
+(cosine below 0.9), and not be its start (below 0.95).
+"""
+import argparse
+import itertools
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from mmicf.models.counterfactuals.draws import token_normal
+from mmicf.models.counterfactuals.rotating import token_cosine, unit_variance
+from mmicf.models.icf import frames_by_clip
+from mmicf.registry import MODELS
+from mmicf.structures import FactualText
+from mmicf.utils.model_report import table
+from mmicf.utils.random import publish_iteration
+from mmicf.utils.trained_model import batches_of, load_trained, split_loader
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='an ICF config with SemanticCounterfactual')
+    parser.add_argument('checkpoint', help='of training (a published one has no ICF in it)')
+    parser.add_argument('--steps', type=int, default=1000, help='training steps of each setting')
+    parser.add_argument('--lr', type=float, default=1e-3)
+    parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument('--data-root', help="in place of the config's")
+    return parser.parse_args()
+
+
+def collect(model, loader) -> list[tuple]:
+    """(text, visual tokens, their validity, clip ids) of each batch."""
+    out = []
+    for data in batches_of(model, loader):
+        ids = [sample.clip_id for sample in data['data_samples']]
+        shown = model._shown_to_icf(data['inputs'], model.extract_feat(data['inputs']), ids)
+        text, _, context = model.icf.factual_text(shown)
+        out.append((text, *frames_by_clip(context.frame.mean((2, 3)), shown.clip_index), ids))
+    return out
+
+
+def text_span(batches: list[tuple]) -> Tensor:
+    """Orthonormal (D, r) directions that hold 99 % of the energy of factual tokens."""
+    tokens = torch.cat([unit_variance(text.tokens, text.valid)[text.valid] for text, *_ in batches])
+    _, energy, directions = torch.linalg.svd(tokens, full_matrices=False)
+    share = energy.square().cumsum(0) / energy.square().sum()
+    return directions[:int((share < 0.99).sum()) + 1].T
+
+
+@torch.no_grad()
+def measure(sc, batches: list[tuple], span: Tensor) -> list[float]:
+    """ε-MSE at steps 100 and 200, cos(z*, z'_t), cos(z*, z), share in the span: means over clips."""
+    total, clips = torch.zeros(5), 0
+    for text, visual, valid, ids in batches:
+        z = unit_variance(text.tokens, text.valid)
+        m, s = sc.degrees(z, text.weight)
+        errors = []
+        for t in (99, 199):
+            noise = token_normal(ids, f'probe.{t}', text.valid, 1, z.shape[-1])[:, 0]
+            step = torch.full((len(z), ), t)
+            z_t = sc.schedule.add_noise(z, noise, step)
+            if sc.denoiser_input == 'rotated':
+                z_t = sc.rotate(z_t[:, None], text, ids, 'probe', sc.jittered_alpha(ids, 'probe', 1), m, s)[:, 0]
+            visible = valid if sc.generate_condition == 'visual' else torch.zeros_like(valid)
+            errors.append((sc.denoiser(z_t, step, visual, visible) - noise).square().mean(-1)[text.valid].mean())
+        made, start, _ = sc.generate(z, text, visual, valid, ids, m, s)
+        flat = made[text.valid[:, None].expand(made.shape[:3])]
+        share = (flat @ span).square().sum() / flat.square().sum()
+        row = [*errors, token_cosine(made, start, text.valid),
+               token_cosine(made, z[:, None].expand_as(made), text.valid), share]
+        total += len(ids) * torch.stack(row)
+        clips += len(ids)
+    return (total / clips).tolist()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    if args.data_root:
+        cfg.test_dataloader.dataset.data_root = args.data_root
+    torch.manual_seed(0)
+    model = load_trained(cfg, args.checkpoint)
+    train, test = (collect(model, split_loader(cfg, split, args.batch_size)) for split in ('train', 'test'))
+    train, test = ([(FactualText(*(x.detach() for x in text)), visual.detach(), valid, ids) for text, visual, valid, ids in part]
+                   for part in (train, test))
+    span = text_span(train)
+    rows = []
+    for seen, condition in itertools.product(('rotated', 'factual'), ('visual', 'none')):
+        torch.manual_seed(0)
+        sc = MODELS.build({**cfg.model.icf.counterfactual, 'denoiser_input': seen, 'generate_condition': condition})
+        optimizer = torch.optim.AdamW(sc.parameters(), args.lr)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1., 0.01, args.steps)
+        for i in range(args.steps):
+            publish_iteration(i)
+            optimizer.zero_grad()
+            _, losses, _ = sc(*train[i % len(train)])
+            sum(losses.values()).backward()
+            optimizer.step()
+            schedule.step()
+        publish_iteration(args.steps)
+        rows.append([f'{seen}, {condition}', *(f'{x:.3f}' for x in measure(sc, test, span))])
+    clips = [sum(len(batch[3]) for batch in part) for part in (train, test)]
+    print(f'\n{clips[0]} training and {clips[1]} test clips, {args.steps} steps; factual tokens span {span.shape[1]} of '
+          f'{span.shape[0]} dimensions (99 % of their energy)')
+    print(table(['denoiser_input, generate_condition', 'ε-MSE t=100', 'ε-MSE t=200', "cos(z*, z'_t)", 'cos(z*, z)', 'in the span'],
+                rows))
+
+
+if __name__ == '__main__':
+    main()
