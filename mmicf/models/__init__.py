@@ -1,4 +1,5 @@
 """Models: segmentors build their parts through the MODELS registry."""
+from .anchors import CLAPAudioAnchor, CLIPImageAnchor
 from .audio_backbones import HTSAT, VGGish
 from .backbones import OfficialPVTv2Init, OfficialResNetInit
 from .counterfactuals import (
@@ -28,7 +29,9 @@ __all__ = [
                               'AudioNeck',
                               'BidirectionalQueryDecoder',
                               'CDCLLoss',
+                              'CLAPAudioAnchor',
                               'CLAPTextEncoder',
+                              'CLIPImageAnchor',
                               'DiscreteCounterfactual',
                               'FeatureLevelCounterfactual',
                               'ImplicitCounterfactual',

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """What the denoiser of SC should be trained on and what it should read when it generates, measured on a trained ICF model.
 
-The model's text stays fixed. For each setting a fresh SC learns on the texts of the training clips and is measured on those of
-the test clips: error of the predicted noise at two steps, cosine of a counterfactual z* to where its denoising started (z'_t) and
-to the factual text z, and the share of its energy in the span of factual text. A counterfactual should lie in that span, away from z
-(cosine below 0.9), and not be its start (below 0.95).
+The model's text stays fixed. For each setting a fresh SC learns on the texts of the training clips and is measured on those
+of the test clips: error of the predicted noise at two steps, cosine of a counterfactual z* to where its denoising started
+(z'_t) and to the factual text z, and the share of its energy in the span of factual text. A counterfactual should lie in
+that span, away from z (cosine below 0.9), and not be its start (below 0.95).
 """
 import argparse
 import itertools

@@ -3,12 +3,13 @@ from .audio_features import FitWaveform, LogMel
 from .corruption import AudioNoise, FrameMixing, SilenceAudio
 from .formatting import PackAVSInputs
 from .geometric import ClipCenterCrop, ClipRandomCrop, ClipRandomFlip, ClipRandomResize, ClipResize
+from .loading_anchors import LoadAnchors
 from .loading_audio import LoadAudio, LoadLogMel
 from .loading_frames import LoadFrames, LoadMasks
 from .photometric import ClipPhotoMetricDistortion
 
 __all__ = [
     'AudioNoise', 'ClipCenterCrop', 'ClipPhotoMetricDistortion', 'ClipRandomCrop', 'ClipRandomFlip', 'ClipRandomResize',
-    'ClipResize', 'FitWaveform', 'FrameMixing', 'LoadAudio', 'LoadFrames', 'LoadLogMel', 'LoadMasks', 'LogMel',
+    'ClipResize', 'FitWaveform', 'FrameMixing', 'LoadAnchors', 'LoadAudio', 'LoadFrames', 'LoadLogMel', 'LoadMasks', 'LogMel',
     'PackAVSInputs', 'SilenceAudio'
 ]

@@ -64,19 +64,8 @@ class OpenCLIPTextEncoder(TextTower):
         if pretrained is None:
             print_log(f'{model}: random text tower', 'current')
         else:
-            self._load(model, pretrained)
-
-    def _load(self, model: str, pretrained: str) -> None:
-        path = Path(pretrained)
-        published = f'weights of {model} in open_clip format, see github.com/mlfoundations/open_clip and docs/en/weights.md'
-        if not path.is_file():
-            path = _download(model, pretrained, published)
-        if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-            content = load_file(path)
-        else:
-            content = read_checkpoint(path, published=published)
-        load_strict(self.tower, _text_state(content), path=path, published=published)
+            state, path, published = read_openclip(model, pretrained)
+            load_strict(self.tower, _text_state(state), path=path, published=published)
 
     def forward(self, pseudo: Tensor) -> Tensor:
         """(M, n, token_dims) → (M, embed_dims), not normalised."""
@@ -88,6 +77,24 @@ class OpenCLIPTextEncoder(TextTower):
             raise ValueError(f'{length - 2} pseudo-tokens and two ends are more than the tower\'s {tower.num_pos} positions')
         x = tower.transformer(x + tower.positional_embedding[:length], attn_mask=tower.attn_mask[:length, :length])
         return tower.ln_final(x[:, -1]) @ tower.text_projection
+
+
+def read_openclip(model: str, pretrained: str) -> tuple[dict[str, Tensor], Path, str]:
+    """Tensors of a local file or a tag of open_clip, the file, and what it should be, for error messages.
+
+    Raises:
+        FileNotFoundError, CheckpointMismatchError: see :class:`OpenCLIPTextEncoder`.
+    """
+    path = Path(pretrained)
+    published = f'weights of {model} in open_clip format, see github.com/mlfoundations/open_clip and docs/en/weights.md'
+    if not path.is_file():
+        path = _download(model, pretrained, published)
+    if path.suffix == '.safetensors':
+        from safetensors.torch import load_file
+        content = load_file(path)
+    else:
+        content = read_checkpoint(path, published=published)
+    return {name.removeprefix('module.'): value for name, value in content.get('state_dict', content).items()}, path, published
 
 
 def _download(model: str, tag: str, published: str) -> Path:
@@ -102,10 +109,8 @@ def _download(model: str, tag: str, published: str) -> Path:
                                 f'expected {published}, or a local file') from error
 
 
-def _text_state(content: Mapping) -> dict[str, Tensor]:
-    """The text tower's tensors of an open_clip file, whose CLIP class keeps them at the top and CustomTextCLIP below ``text.``."""
-    state = content.get('state_dict', content)
-    state = {name.removeprefix('module.'): value for name, value in state.items()}
+def _text_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The text tower's tensors, which open_clip's CLIP class keeps at the top and CustomTextCLIP below ``text.``."""
     if any(name.startswith('text.') for name in state):
         return {name.removeprefix('text.'): value for name, value in state.items() if name.startswith('text.')}
     return {name: value for name, value in state.items() if not name.startswith(('visual.', 'logit_'))}
