@@ -8,8 +8,8 @@
 Audio replacement: what if something else had sounded? For each clip the audio anchors (``cache_anchors.py``, mean over its frames)
 of K clips of other categories. Text revision: the clip's class name in "a video of a ..." is replaced by K others, read by
 open_clip's text tower. Both draw from the seed and the clip's name alone. The paper says no more about either; this is our reading.
-MS3 has no categories: there audio replacement takes any other clip, and text revision needs ``--categories``, a csv with clip_id and
-category.
+MS3 has no categories: there audio replacement takes any other clip, and text revision needs ``--categories``, a csv with clip_id
+and category.
 """
 import argparse
 import csv
