@@ -35,7 +35,7 @@ def synthetic(tmp_path_factory):
     return roots
 
 
-FULL_SIZE = ('configs/icf/icf_pvt_ms3.py', )  # the others run on PVT-v2-B0, or most of the time would go into random weights
+FULL_SIZE = ('configs/icf/icf_pvt_ms3.py', 'configs/icf/baseline_r50_avss.py')  # the others run with fewer layers
 SMALL_CLIP = dict(width=32, heads=2, layers=1, vocab_size=64, embed_dim=32)
 SMALL_ROBERTA = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=64)
 
@@ -45,14 +45,19 @@ def shrink(cfg, synthetic, full_size):
     cfg = copy.deepcopy(cfg)
     cfg.model.backbone.pop('init_cfg', None)
     cfg.model.audio_backbone.pop('checkpoint', None)
-    if cfg.model.backbone.get('model_name') == 'pvt_v2_b5' and not full_size:
-        channels = [32, 64, 160, 256]
-        cfg.model.backbone.model_name = 'pvt_v2_b0'
-        cfg.model.neck.in_channels = cfg.model.decode_head.pixel_decoder.in_channels = channels
+    if not full_size:
+        cfg.model.decode_head.decoder.update(num_queries=10, num_layers=4, ffn_dims=64)
+        cfg.model.decode_head.pixel_decoder.update(num_layers=1, ffn_dims=64)
+        if cfg.model.backbone.get('model_name') == 'pvt_v2_b5':
+            cfg.model.backbone.model_name = 'pvt_v2_b0'
+            cfg.model.neck.in_channels = cfg.model.decode_head.pixel_decoder.in_channels = [32, 64, 160, 256]
     icf = cfg.model.get('icf')
     if icf and icf.text:
         icf.text.visual_encoder.update(pretrained=None, model_cfg=SMALL_CLIP)
         icf.text.audio_encoder.update(checkpoint=None, text_cfg=SMALL_ROBERTA)
+        icf.text.num_prompts = 15 if full_size else 2
+    if icf and icf.counterfactual and icf.counterfactual.type == 'SemanticCounterfactual' and not full_size:
+        icf.counterfactual.denoiser_dims = 32
     if icf and icf.counterfactual and icf.counterfactual.type == 'PrecomputedCounterfactual':
         icf.counterfactual.path = synthetic['counterfactuals']
     cfg.model.audio_backbone.hidden_dims = 64  # two thirds of its parameters are in the hidden layers
