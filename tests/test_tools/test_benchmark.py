@@ -102,3 +102,15 @@ def test_loading_counts_what_it_loads(tool, monkeypatch, tmp_path):
     assert number(r'batch 4: ([\d.]+) clips/s', out) == pytest.approx(clips / seconds, rel=0.01)
     step, share = number(r'on cpu: ([\d.e-]+) s', out), number(r'in parallel, ([\d.]+) % of a step', out)
     assert share == pytest.approx(100 * number(r'takes ([\d.e-]+) s', out) / step, rel=0.05, abs=0.1)
+
+
+def test_training_only_parts_of_icf_are_listed(tool):
+    out = tool('benchmark.py', 'configs/icf/icf_tiny_synthetic.py', '--device', 'cpu', '--size', 64, '--frames', 2, '--runs', 1,
+               '--warmup', 1, '--train')
+    parts = rows(out)
+    assert {'icf.text', 'icf.counterfactual', 'icf.contrast'} <= set(parts) and 'icf' not in parts
+    assert 0 < float(parts['icf.counterfactual'][0]) < number(r'training step [^:]*: ([\d.e-]+) s', out)
+    # 5 elements of 2 frames (video, 2 segments of 1, 2 frames), 5 prompts each, 6 positions: two layers of width 64 per tower
+    dense, attention = 12 * 64**2, 4 * 36 * 64
+    clip, roberta = 2 * (2 * 6 * dense + attention), 2 * (2 * 6 * (4 * 64**2 + 2 * 64 * 128) + attention)
+    assert number(r'text towers: ([\d.]+) GFLOPs', out) == pytest.approx(25 * (clip + roberta) / 1e9, abs=0.06)

@@ -6,7 +6,7 @@ import copy
 import torch
 from mmengine.optim import build_optim_wrapper
 
-from mmicf.utils.model_parts import training_only_names
+from mmicf.utils.model_parts import all_modules, training_only_names
 from mmicf.utils.model_report import (
     add_model_arguments,
     build_model,
@@ -37,7 +37,7 @@ def benchmark_forward(model, batch, args, clock: Clock, flops: dict[str, int]) -
     """Print the whole forward against the backbone's, then every part's share."""
     data = model.data_preprocessor(batch, False)
     autocast = torch.autocast(clock.device.type, torch.bfloat16, enabled=args.amp)
-    parts = parts_of(model)
+    parts = {name: part for name, part in parts_of(model).items() if name not in training_only_names(model)}
     with torch.inference_mode(), autocast:
         calls = {'forward': lambda: model(**data, mode='predict')}
         if 'backbone' in parts:
@@ -86,6 +86,24 @@ def benchmark_training(model, batch, cfg, args, clock: Clock) -> None:
     if extra:
         added = 100 * (seconds / times['without'].median - 1)
         print(f'without {", ".join(extra)}: {times["without"]}; training-only parts add {added:.1f} %')
+        inner = {f'{name}.{child}': module for name, part in extra.items() for child, module in part.named_children()}
+        if inner:
+            benchmark_inner(model, inner, step, args, clock)
+
+
+def benchmark_inner(model, inner: dict, step, args, clock: Clock) -> None:
+    """Print what the forwards of the training-only parts take of a step, and the FLOPs of text towers."""
+    texts = []
+    towers = [m for m in all_modules(model) if hasattr(m, 'text_flops')]
+    handles = [m.register_forward_pre_hook(lambda m, x: texts.append(m.text_flops(*x[0].shape[:2]))) for m in towers]
+    step()
+    for handle in handles:
+        handle.remove()
+    spent = clock.measure_parts(inner, step, runs=args.runs, warmup=0)
+    print(table(['training-only part', 'forward seconds', '% of a step'],
+                [[name, f'{spent[name]:.4f}', f'{100 * spent[name] / spent[""]:.1f}'] for name in inner]))
+    if texts:
+        print(f'text towers: {sum(texts) / 1e9:.1f} GFLOPs forward in a step, and as many backward to the prompts')
 
 
 def main() -> None:
