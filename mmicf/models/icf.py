@@ -25,9 +25,13 @@ class _OwnContext(nn.Module):
 
 
 class Generated(NamedTuple):
-    """Text of a training step, before the contrast; ``losses`` also holds what is logged only."""
+    """Text of a training step, before the contrast; ``losses`` also holds what is logged only.
+
+    ``audio_anchor`` (N, d), of the frozen audio tower where there is one, tells the contrast which clips sound alike.
+    """
     text: FactualText | None
     counterfactuals: Counterfactuals | None
+    audio_anchor: Tensor | None
     losses: dict[str, Tensor]
 
 
@@ -83,18 +87,19 @@ class ImplicitCounterfactual(BaseModule):
             if self.context is None:
                 raise ValueError('this host passes no MIT context: set feature_channels to the width of ICFInputs.feature')
             context = self.context(inputs.feature, inputs.clip_index)
-        image, audio = self._anchors(inputs)
-        text, losses = self.text(context, inputs.audio, inputs.clip_index, image_anchor=image, audio_anchor=audio)
+        inputs = self.with_anchors(inputs)
+        text, losses = self.text(
+            context, inputs.audio, inputs.clip_index, image_anchor=inputs.image_anchor, audio_anchor=inputs.audio_anchor)
         return text, losses, context
 
-    def _anchors(self, inputs: ICFInputs) -> tuple[Tensor | None, Tensor | None]:
-        """Cached embeddings first; the towers run for what is not cached."""
-        image, audio = inputs.image_anchor, inputs.audio_anchor
-        if image is None:
-            image = self.text.embed_frames(inputs.frames)
-        if audio is None:
-            audio = self.text.embed_waveform(inputs.waveform, inputs.sample_rate, inputs.clip_index)
-        return image, audio
+    def with_anchors(self, inputs: ICFInputs) -> ICFInputs:
+        """The inputs with embeddings of the frozen image and audio towers: cached ones, else those of towers that are there."""
+        if inputs.image_anchor is None:
+            inputs = inputs._replace(image_anchor=self.text.embed_frames(inputs.frames))
+        if inputs.audio_anchor is None:
+            embedded = self.text.embed_waveform(inputs.waveform, inputs.sample_rate, inputs.clip_index)
+            inputs = inputs._replace(audio_anchor=embedded)
+        return inputs
 
     # ------------------------------------------------------------------ training
 
@@ -103,13 +108,14 @@ class ImplicitCounterfactual(BaseModule):
         text = counterfactuals = None
         out = {}
         if self.text is not None:
+            inputs = self.with_anchors(inputs)
             text, losses, context = self.factual_text(inputs)
             out.update(losses)
         if self.counterfactual is not None:
             visual, valid = frames_by_clip(context.frame.mean((2, 3)), inputs.clip_index)
             counterfactuals, losses, logs = self.counterfactual(text, visual, valid, inputs.clip_ids)
             out.update(losses, **logs)
-        return Generated(text, counterfactuals, out)
+        return Generated(text, counterfactuals, inputs.audio_anchor, out)
 
     def loss(self, inputs: ICFInputs, generated: Generated | None = None) -> dict[str, Tensor]:
         """Losses ``icf.loss_*`` and scalars ``icf.*`` to log, for one training step.
@@ -123,7 +129,7 @@ class ImplicitCounterfactual(BaseModule):
         if self.contrast is not None:
             losses, logs = self.contrast(
                 self.visual_proj(inputs.visual_embed), self.audio_proj(inputs.audio_embed), inputs.clip_index, generated.text,
-                generated.counterfactuals, inputs.audio_anchor)
+                generated.counterfactuals, generated.audio_anchor)
             out.update(losses, **logs)
         return {f'icf.{name}': value for name, value in out.items()}
 

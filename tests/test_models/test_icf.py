@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent / 'test_segmentors'))
 from test_av_segmentor import clip, run, scores  # noqa: E402
 
-NAMES = ('a', 'b', 'c')
+NAMES = ('a', 'b', 'c', 'd')
 
 
 @pytest.fixture(scope='module')
@@ -191,7 +191,7 @@ def test_a_host_without_context_must_say_its_width():
     model = build()
     data = model.data_preprocessor(pseudo_collate(batch()), True)
     features = model.extract_feat(data['inputs'])
-    shown = model._shown_to_icf(data['inputs'], features, NAMES)._replace(context=None)
+    shown = model._shown_to_icf(data['inputs'], features, NAMES[:3])._replace(context=None)
     with pytest.raises(ValueError, match='feature_channels'):
         model.icf.generate(shown)
     own = build(feature_channels=192)
@@ -207,3 +207,25 @@ def test_building_for_a_test_imports_no_foundation_model():
             "print([m for m in ('open_clip', 'laion_clap', 'diffusers') if m in sys.modules])")
     out = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert out.stdout.strip().endswith('[]')
+
+
+def test_frozen_towers_anchor_text_and_contrast():
+    """Towers that ICF runs itself and cached embeddings of the same towers give the same losses."""
+    model = build(text=dict(
+        image_anchor=dict(type='CLIPImageAnchor', model_cfg=dict(
+            embed_dim=64, vision_cfg=dict(image_size=32, layers=1, width=64, patch_size=16)))))
+    plain = build()
+    plain.load_state_dict(model.state_dict())
+    clips = batch((2, 3, 2, 2))
+    for item, seed in zip(clips, (0, 1, 0, 2), strict=True):  # the first and the third clip sound alike
+        g = torch.Generator().manual_seed(seed)
+        frames = len(item['inputs'].frames)
+        item['inputs'] = item['inputs']._replace(audio_anchor=torch.randn(1, 512, generator=g).expand(frames, -1))
+    losses = step(model, clips)
+    assert losses['icf.positive_rate'].item() == pytest.approx(2 / 12)
+    data = model.data_preprocessor(pseudo_collate(clips), True)
+    embedded = model.icf.text.embed_frames(data['inputs'].frames)
+    cached = plain(data['inputs']._replace(image_anchor=embedded), data['data_samples'], mode='loss')
+    without = plain(**data, mode='loss')
+    assert cached['icf.loss_mit'].item() == pytest.approx(losses['icf.loss_mit'].item(), abs=1e-5)
+    assert abs(without['icf.loss_mit'].item() - losses['icf.loss_mit'].item()) > 1e-4
