@@ -73,7 +73,7 @@ def drop_training_parts(cfg: Config) -> None:
 
     ICF stays where the decoder reads its text.
     """
-    icf = cfg.model.get('icf')
+    icf = cfg.get('model', {}).get('icf')
     if icf is not None and not icf.get('text_in_decoder', False):
         cfg.model.icf = None
 

@@ -1,7 +1,11 @@
 #!/usr/bin/env python
-"""What the denoiser of SC should be trained on and what it should read when it generates, measured on a trained ICF model.
+"""What the denoiser of SC should be trained on and what it should read when it generates.
 
-The model's text stays fixed. For each setting a fresh SC learns on the texts of the training clips and is measured on those
+    python tools/analysis_tools/probe_counterfactual.py                     # on synthetic text, needs no data
+    python tools/analysis_tools/probe_counterfactual.py CONFIG CHECKPOINT   # on the text of a trained ICF model
+
+Synthetic text is a mixture of classes on a random span of 16 of 128 dimensions, with visual tokens that tell the class. A model's
+text stays fixed. For each setting a fresh SC learns on the texts of the training clips and is measured on those
 of the test clips: error of the predicted noise at two steps, cosine of a counterfactual z* to where its denoising started
 (z'_t) and to the factual text z, and the share of its energy in the span of factual text. A counterfactual should lie in
 that span, away from z (cosine below 0.9), and not be its start (below 0.95).
@@ -10,7 +14,9 @@ import argparse
 import itertools
 
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from mmicf.models.counterfactuals.draws import token_normal
@@ -19,19 +25,44 @@ from mmicf.models.icf import frames_by_clip
 from mmicf.registry import MODELS
 from mmicf.structures import FactualText
 from mmicf.utils.model_report import table
-from mmicf.utils.random import publish_iteration
+from mmicf.utils.random import clip_generator, publish_iteration
 from mmicf.utils.trained_model import batches_of, load_trained, split_loader
+
+SYNTHETIC_DIMS, SYNTHETIC_RANK, SYNTHETIC_TOKENS, SYNTHETIC_FRAMES = 128, 16, 8, 5
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='an ICF config with SemanticCounterfactual')
-    parser.add_argument('checkpoint', help='of training (a published one has no ICF in it)')
+    parser.add_argument('config', nargs='?', help='an ICF config with SemanticCounterfactual; without it the text is synthetic')
+    parser.add_argument('checkpoint', nargs='?', help='of training (a published one has no ICF in it)')
     parser.add_argument('--steps', type=int, default=1000, help='training steps of each setting')
     parser.add_argument('--lr', type=float, default=1e-3)
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--data-root', help="in place of the config's")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.config and not args.checkpoint:
+        parser.error('a config needs the checkpoint of its training')
+    return args
+
+
+def synthetic_text(batches: int, batch_size: int, split: str) -> list[tuple]:
+    """Like :func:`collect`, of clips whose tokens lie around one of 24 centres in a span that all splits share."""
+    world, own = torch.Generator().manual_seed(0), clip_generator(split, 'probe.synthetic')
+    basis = torch.randn(SYNTHETIC_DIMS, SYNTHETIC_RANK, generator=world)
+    basis = torch.linalg.qr(basis - basis.mean(0)).Q  # directions of zero mean: layer normalisation does not leave the span
+    centres = torch.randn(24, SYNTHETIC_RANK, generator=world)
+    seen_as = torch.randn(SYNTHETIC_RANK, SYNTHETIC_DIMS, generator=world) / SYNTHETIC_RANK**0.5
+    out = []
+    for i in range(batches):
+        centre = centres[torch.randint(len(centres), (batch_size, ), generator=own)][:, None]  # (B, 1, rank)
+        tokens = (centre + 0.5 * torch.randn(batch_size, SYNTHETIC_TOKENS, SYNTHETIC_RANK, generator=own)) @ basis.T
+        tokens = F.layer_norm(tokens, (SYNTHETIC_DIMS, ))
+        visual = centre @ seen_as + 0.5 * torch.randn(batch_size, SYNTHETIC_FRAMES, SYNTHETIC_DIMS, generator=own)
+        weight = torch.full(tokens.shape[:2], 1 / SYNTHETIC_TOKENS)
+        text = FactualText(tokens, weight, weight > 0, tokens.mean(1), tokens.mean(1))
+        names = [f'{split}{i}.{k}' for k in range(batch_size)]
+        out.append((text, visual, torch.ones(visual.shape[:2], dtype=torch.bool), names))
+    return out
 
 
 def collect(model, loader) -> list[tuple]:
@@ -79,21 +110,31 @@ def measure(sc, batches: list[tuple], span: Tensor) -> list[float]:
     return (total / clips).tolist()
 
 
-def main() -> None:
-    args = parse_args()
+def texts_and_counterfactual(args: argparse.Namespace) -> tuple[list[tuple], list[tuple], dict]:
+    """Batches to train on and to measure on, and the config of the part to build."""
+    if not args.config:
+        init_default_scope('mmicf')
+        part = dict(type='SemanticCounterfactual', embed_dims=SYNTHETIC_DIMS, denoiser_dims=SYNTHETIC_DIMS, num_counterfactuals=1)
+        return synthetic_text(64, args.batch_size, 'train'), synthetic_text(8, args.batch_size, 'test'), part
     cfg = Config.fromfile(args.config)
     if args.data_root:
         cfg.test_dataloader.dataset.data_root = args.data_root
-    torch.manual_seed(0)
     model = load_trained(cfg, args.checkpoint)
     train, test = (collect(model, split_loader(cfg, split, args.batch_size)) for split in ('train', 'test'))
     train, test = ([(FactualText(*(x.detach() for x in text)), visual.detach(), valid, ids) for text, visual, valid, ids in part]
                    for part in (train, test))
+    return train, test, cfg.model.icf.counterfactual
+
+
+def main() -> None:
+    args = parse_args()
+    torch.manual_seed(0)
+    train, test, part = texts_and_counterfactual(args)
     span = text_span(train)
     rows = []
     for seen, condition in itertools.product(('rotated', 'factual'), ('visual', 'none')):
         torch.manual_seed(0)
-        sc = MODELS.build({**cfg.model.icf.counterfactual, 'denoiser_input': seen, 'generate_condition': condition})
+        sc = MODELS.build({**part, 'denoiser_input': seen, 'generate_condition': condition})
         optimizer = torch.optim.AdamW(sc.parameters(), args.lr)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1., 0.01, args.steps)
         for i in range(args.steps):

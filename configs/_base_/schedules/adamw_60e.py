@@ -12,7 +12,11 @@ optim_wrapper = dict(
             'query_feat': dict(decay_mult=0.),
             'query_embed': dict(decay_mult=0.),
             'level_embed': dict(decay_mult=0.),
-            'level_encoding': dict(decay_mult=0.)
+            'level_encoding': dict(decay_mult=0.),
+            'prompts': dict(decay_mult=0.),
+            'weight_query': dict(decay_mult=0.),
+            'codebook': dict(decay_mult=0.),
+            'denoiser.nothing': dict(decay_mult=0.)
         }))
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0., begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True)]
 train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=max_epochs, val_interval=1)

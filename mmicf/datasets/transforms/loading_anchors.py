@@ -1,4 +1,5 @@
 """Cached embeddings of frozen image and audio towers."""
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,25 @@ class LoadAnchors(BaseTransform):
     They belong to the clip as it is stored: augmentation does not change them.
 
     Args:
-        anchor_dir: folder with ``{clip_id}.npz``.
+        anchor_dir: folder with ``{clip_id}.npz`` and ``settings.json``.
+        settings: entries that ``settings.json`` must have, such as ``dict(clap='630k-audioset-best.pt')``: embeddings of another
+            tower have the same shape. None: not checked.
 
     Raises:
-        FileNotFoundError: a clip has no file.
-        ValueError: a file with other arrays, another number of frames, or numbers that are not finite.
+        FileNotFoundError: a clip has no file, or the settings to check are not there.
+        ValueError: other settings, a file with other arrays, another number of frames, or numbers that are not finite.
     """
 
-    def __init__(self, *, anchor_dir: str) -> None:
+    def __init__(self, *, anchor_dir: str, settings: dict | None = None) -> None:
         self.anchor_dir = anchor_dir
+        if settings is not None:
+            path = Path(anchor_dir) / 'settings.json'
+            if not path.is_file():
+                raise FileNotFoundError(f'{path}: no settings; tools/dataset_converters/cache_anchors.py writes them')
+            found = json.loads(path.read_text(encoding='utf-8'))
+            other = {key: found.get(key) for key, value in settings.items() if found.get(key) != value}
+            if other:
+                raise ValueError(f'{path}: found {other}, expected {dict(settings)}')
 
     def transform(self, results: dict) -> dict:
         path = Path(self.anchor_dir) / f'{results["clip_id"]}.npz'

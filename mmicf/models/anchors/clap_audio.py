@@ -10,7 +10,7 @@ from mmicf.utils.strict_loading import load_strict, read_checkpoint
 
 from ..audio_backbones import HTSAT
 from ..audio_backbones.htsat import FRONT_ENDS
-from ..layers import FrozenTower
+from ..layers import FrozenTower, tower_weights
 
 
 @MODELS.register_module()
@@ -32,9 +32,10 @@ class CLAPAudioAnchor(FrozenTower):
 
     def __init__(self, *, checkpoint: str | None = None, base_dims: int = 96, depths: Sequence[int] = (2, 2, 6, 2),
                  embed_dims: int = 512) -> None:
-        htsat = HTSAT(front_end='laion', base_dims=base_dims, depths=depths, checkpoint=checkpoint)
-        htsat.init_weights()
-        projection = nn.Sequential(nn.Linear(htsat.embed_dims, embed_dims), nn.ReLU(), nn.Linear(embed_dims, embed_dims))
+        with tower_weights():
+            htsat = HTSAT(front_end='laion', base_dims=base_dims, depths=depths, checkpoint=checkpoint)
+            htsat.init_weights()
+            projection = nn.Sequential(nn.Linear(htsat.embed_dims, embed_dims), nn.ReLU(), nn.Linear(embed_dims, embed_dims))
         if checkpoint is None:
             print_log('CLAP: random audio tower', 'current')
         else:

@@ -9,15 +9,16 @@ from torch import Tensor
 from mmicf.registry import MODELS
 from mmicf.utils.strict_loading import load_strict
 
-from ..layers import FrozenTower
+from ..layers import FrozenTower, tower_weights
 from ..text_encoders.openclip import read_openclip
-
-_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 @MODELS.register_module()
 class CLIPImageAnchor(FrozenTower):
     """Frames → embeddings in the space of :class:`OpenCLIPTextEncoder`.
+
+    The whole frame is resized to the tower's input, without a crop: objects at its edge sound too. Mean, std and interpolation are
+    those of the tag, without a tag those that all tags of the model share, else OpenAI's.
 
     Args:
         model, pretrained: as of :class:`OpenCLIPTextEncoder`, from the same file.
@@ -39,14 +40,16 @@ class CLIPImageAnchor(FrozenTower):
             raise ValueError(f'open_clip has no model {model!r}; open_clip.list_models() names them')
         config |= model_cfg or {}
         # open_clip builds both towers at once: the text tower is made as small as it can be, and dropped.
-        clip = open_clip.model.CLIP(
-            config['embed_dim'], config['vision_cfg'], dict(layers=1, width=8, heads=1, vocab_size=8),
-            quick_gelu=config.get('quick_gelu', False))
+        with tower_weights():
+            clip = open_clip.model.CLIP(
+                config['embed_dim'], config['vision_cfg'], dict(layers=1, width=8, heads=1, vocab_size=8),
+                quick_gelu=config.get('quick_gelu', False))
         super().__init__(clip.visual)
         self.embed_dims = config['embed_dim']
         size = clip.visual.image_size
         self.size = (size, size) if isinstance(size, int) else tuple(size)
-        for name, values in (('mean', mean), ('std', std), ('clip_mean', _CLIP_MEAN), ('clip_std', _CLIP_STD)):
+        clip_mean, clip_std, self.interpolation = _preprocessing(model, pretrained)
+        for name, values in (('mean', mean), ('std', std), ('clip_mean', clip_mean), ('clip_std', clip_std)):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
         if pretrained is None:
             print_log(f'{model}: random image tower', 'current')
@@ -59,5 +62,15 @@ class CLIPImageAnchor(FrozenTower):
     def forward(self, frames: Tensor) -> Tensor:
         """(N, 3, H, W), normalised by the data preprocessor → (N, d), not normalised."""
         x = (frames * self.std + self.mean) / 255
-        x = F.interpolate(x, size=self.size, mode='bicubic', align_corners=False, antialias=True).clamp(0, 1)
+        x = F.interpolate(x, size=self.size, mode=self.interpolation, align_corners=False, antialias=True).clamp(0, 1)
         return self.tower((x - self.clip_mean) / self.clip_std)
+
+
+def _preprocessing(model: str, pretrained: str | None) -> tuple[tuple, tuple, str]:
+    """Mean, std (on the 0..1 scale) and interpolation that the weights were trained with."""
+    import open_clip
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    configs = [open_clip.pretrained.get_pretrained_cfg(model, tag) for tag in tags]
+    own = open_clip.pretrained.get_pretrained_cfg(model, pretrained) if pretrained is not None else None
+    found = {(tuple(c['mean']), tuple(c['std']), c['interpolation']) for c in ([own] if own else configs)}
+    return found.pop() if len(found) == 1 else (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, 'bicubic')

@@ -35,16 +35,17 @@ class FeatureLevelCounterfactual(RotatingCounterfactual):
 
     def forward(self, text: FactualText, visual: Tensor, visual_valid: Tensor, clip_ids: Sequence[str]) -> Made:
         """As :meth:`SemanticCounterfactual.forward`; the visual tokens are not read."""
-        text = FactualText(*(x.detach() for x in text))
-        z = unit_variance(text.tokens, text.valid)
-        m, s = self.degrees(z, text.weight)
-        alpha = self.jittered_alpha(clip_ids, 'sc.pool.alpha', 2 * self.num_counterfactuals)
-        start = z[:, None].expand(-1, alpha.shape[1], -1, -1)
-        rotated = self.rotate(start, text, clip_ids, 'sc.pool.rotation', alpha, m, s)
-        loss = self.loss_weight * self.ortho_weight * self.ortho(rotated[:, 0], z, text.valid)
-        made = self._finish(rotated.detach()) * text.valid[:, None, :, None]
-        logs = {'cos_factual': token_cosine(made, start, text.valid), 'alpha': alpha.mean().detach()}
-        return self.pool(made, z, text, alpha.detach()), {'loss_ortho': loss, **self._extra_loss(z, text.valid)}, logs
+        with torch.autocast(text.tokens.device.type, enabled=False):  # bf16 would blur which candidates are nearest
+            text = FactualText(*(x.detach() for x in text))
+            z = unit_variance(text.tokens, text.valid)
+            m, s = self.degrees(z, text.weight)
+            alpha = self.jittered_alpha(clip_ids, 'sc.pool.alpha', 2 * self.num_counterfactuals)
+            start = z[:, None].expand(-1, alpha.shape[1], -1, -1)
+            rotated = self.rotate(start, text, clip_ids, 'sc.pool.rotation', alpha, m, s)
+            loss = self.loss_weight * self.ortho_weight * self.ortho(rotated[:, 0], z, text.valid)
+            made = self._finish(rotated.detach()) * text.valid[:, None, :, None]
+            logs = {'cos_factual': token_cosine(made, start, text.valid), 'alpha': alpha.mean().detach()}
+            return self.pool(made, z, text, alpha.detach()), {'loss_ortho': loss, **self._extra_loss(z, text.valid)}, logs
 
     def _finish(self, rotated: Tensor) -> Tensor:
         return rotated

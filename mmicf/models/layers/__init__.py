@@ -1,10 +1,10 @@
 """Blocks that more than one part of a model uses."""
 from .attention import FFN, MLP, MultiHeadAttention, sine_positions_1d, sine_positions_2d
 from .clips import apply_per_clip, clip_lengths, clip_mean, clips_by_length
-from .frozen_tower import FrozenTower
+from .frozen_tower import FrozenTower, tower_weights
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn_sampling
 
 __all__ = [
     'FFN', 'MLP', 'FrozenTower', 'MSDeformAttention', 'MultiHeadAttention', 'apply_per_clip', 'clip_lengths', 'clip_mean',
-    'clips_by_length', 'ms_deform_attn_sampling', 'sine_positions_1d', 'sine_positions_2d'
+    'clips_by_length', 'ms_deform_attn_sampling', 'sine_positions_1d', 'sine_positions_2d', 'tower_weights'
 ]

@@ -1,6 +1,8 @@
 """Foundation models that take part in training without being part of the model."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import torch
 from mmengine.model import BaseModule
 from torch import nn
 
@@ -25,3 +27,14 @@ class FrozenTower(BaseModule):
     def __deepcopy__(self, memo: dict) -> 'FrozenTower':
         memo[id(self)] = self
         return self
+
+
+@contextmanager
+def tower_weights() -> Iterator[None]:
+    """Weights made inside are the same in every process, and the global generator goes on as if none had been made.
+
+    A random tower (tests and tiny runs) is in no checkpoint: a model that is built again must find the tower it learned with.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        yield

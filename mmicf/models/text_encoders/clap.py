@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmicf.registry import MODELS
 from mmicf.utils.strict_loading import load_strict, read_checkpoint
 
+from ..layers import tower_weights
 from .text_tower import TextTower
 
 _PUBLISHED = '630k-audioset-best.pt, published by LAION-CLAP (huggingface.co/lukewys/laion_clap)'
@@ -46,9 +47,11 @@ class CLAPTextEncoder(TextTower):
         sizes = {**_ROBERTA_BASE, **(text_cfg or {})}
         # RoBERTa's own 0.02 would make a random tower say nearly the same about every text.
         config = RobertaConfig(**sizes, initializer_range=sizes['hidden_size']**-0.5)
-        projection = nn.Sequential(nn.Linear(config.hidden_size, embed_dims), nn.ReLU(), nn.Linear(embed_dims, embed_dims))
+        with tower_weights():
+            projection = nn.Sequential(nn.Linear(config.hidden_size, embed_dims), nn.ReLU(), nn.Linear(embed_dims, embed_dims))
+            tower = nn.ModuleDict(dict(text_branch=RobertaModel(config), text_projection=projection))
         super().__init__(
-            nn.ModuleDict(dict(text_branch=RobertaModel(config), text_projection=projection)),
+            tower,
             blocks='text_branch.encoder',
             num_layers=config.num_hidden_layers,
             embed_dims=embed_dims,

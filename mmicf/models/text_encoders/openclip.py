@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmicf.registry import MODELS
 from mmicf.utils.strict_loading import load_strict, read_checkpoint
 
+from ..layers import tower_weights
 from .text_tower import TextTower
 
 
@@ -17,7 +18,8 @@ class OpenCLIPTextEncoder(TextTower):
     """The text tower of an open_clip model, frozen.
 
     Args:
-        model: open_clip's name of the model.
+        model: open_clip's name of the model. Weights trained with QuickGELU (OpenAI's, MetaCLIP's, DFN's) need the name that
+            ends in ``-quickgelu``; a tag is checked for it, a local file does not tell.
         pretrained: a local file in open_clip's format (.bin, .pt, .safetensors), or one of open_clip's tags for the model, which
             open_clip looks up in its cache and else downloads. None: random weights, for tests and tiny runs.
         model_cfg: width, heads, layers, vocab_size, context_length and embed_dim that replace the model's own.
@@ -26,7 +28,8 @@ class OpenCLIPTextEncoder(TextTower):
         ImportError: open_clip_torch is not installed.
         FileNotFoundError: no such file or tag, or it cannot be downloaded.
         CheckpointMismatchError: the file is of another model.
-        ValueError: an unknown model, or a text tower that does not end in one causal end token.
+        ValueError: an unknown model, a tag of weights with another activation, or a text tower that does not end in the one
+            causal end token of open_clip's own tokenizer.
     """
 
     def __init__(self, *, model: str = 'ViT-B-32', pretrained: str | None = None, model_cfg: dict | None = None) -> None:
@@ -42,10 +45,13 @@ class OpenCLIPTextEncoder(TextTower):
         unknown = set(model_cfg or {}) - {'width', 'heads', 'layers', 'vocab_size', 'context_length', 'embed_dim'}
         if unknown:
             raise ValueError(f'model_cfg has unknown keys {sorted(unknown)}')
-        if 'hf_model_name' in text or text.get('pool_type', 'argmax') not in ('argmax', 'eos') or text.get('no_causal_mask'):
-            raise ValueError(f'{model}: only text towers with a causal mask that pool the end token can read pseudo-tokens')
-        super().__init__(
-            TextTransformer(
+        # Begin and end token are known for open_clip's tokenizer alone; CoCa pools a class token behind the text.
+        other = [key for key in ('hf_model_name', 'hf_tokenizer_name', 'no_causal_mask', 'embed_cls') if text.get(key)]
+        if other or text.get('pool_type', 'argmax') != 'argmax':
+            raise ValueError(f"{model}: only text towers with a causal mask that pool the end token of open_clip's tokenizer can "
+                             f"read pseudo-tokens, found {', '.join(other) or 'pool_type ' + text['pool_type']}")
+        with tower_weights():
+            tower = TextTransformer(
                 context_length=text.get('context_length', 77),
                 vocab_size=text.get('vocab_size', 49408),
                 width=text['width'],
@@ -53,11 +59,9 @@ class OpenCLIPTextEncoder(TextTower):
                 layers=text['layers'],
                 mlp_ratio=text.get('mlp_ratio', 4.0),
                 output_dim=text['embed_dim'],
-                act_layer=QuickGELU if config.get('quick_gelu') else nn.GELU),
-            blocks='transformer',
-            num_layers=text['layers'],
-            embed_dims=text['embed_dim'],
-            token_dims=text['width'])
+                act_layer=QuickGELU if config.get('quick_gelu') else nn.GELU)
+        super().__init__(
+            tower, blocks='transformer', num_layers=text['layers'], embed_dims=text['embed_dim'], token_dims=text['width'])
         # open_clip's tokenizer: the last two entries of the vocabulary begin and end a text.
         vocabulary = self.tower.token_embedding.num_embeddings
         self.begin, self.end = vocabulary - 2, vocabulary - 1
@@ -83,7 +87,7 @@ def read_openclip(model: str, pretrained: str) -> tuple[dict[str, Tensor], Path,
     """Tensors of a local file or a tag of open_clip, the file, and what it should be, for error messages.
 
     Raises:
-        FileNotFoundError, CheckpointMismatchError: see :class:`OpenCLIPTextEncoder`.
+        FileNotFoundError, CheckpointMismatchError, ValueError: see :class:`OpenCLIPTextEncoder`.
     """
     path = Path(pretrained)
     published = f'weights of {model} in open_clip format, see github.com/mlfoundations/open_clip and docs/en/weights.md'
@@ -102,6 +106,8 @@ def _download(model: str, tag: str, published: str) -> Path:
     config = open_clip.pretrained.get_pretrained_cfg(model, tag)
     if not config:
         raise FileNotFoundError(f'pretrained={tag!r} is neither a file nor a tag of {model}; expected {published}')
+    if config.get('quick_gelu') and not open_clip.get_model_config(model).get('quick_gelu'):
+        raise ValueError(f'{model}, tag {tag!r}: these weights were trained with QuickGELU; expected model {model}-quickgelu')
     try:
         return Path(open_clip.pretrained.download_pretrained(config))
     except Exception as error:  # the hub's client raises many types when it is cut off

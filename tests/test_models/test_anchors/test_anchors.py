@@ -34,6 +34,37 @@ def test_frames_reach_clip_as_clip_was_trained(tmp_path):
     assert anchor(normalised(F.interpolate(pixels, size=(48, 40)))).shape == (3, 24)
 
 
+def test_pictures_are_prepared_as_the_weights_were_trained(tmp_path, monkeypatch):
+    pixels = torch.randint(0, 256, (2, 3, 32, 32)).float()
+
+    def prepared(**options):
+        anchor, seen = image_anchor(**options), []
+        anchor.tower.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+        anchor(normalised(pixels))
+        return seen[0], anchor.interpolation
+
+    # Every tag of this model was trained on 0.5 ± 0.5, so a local file was too.
+    seen, interpolation = prepared(model='PE-Core-B-16')
+    assert torch.allclose(seen, pixels / 255 * 2 - 1, atol=1e-4) and interpolation == 'bilinear'
+    # The tags of this one differ, and a local file does not tell: OpenAI's statistics, unless the tag says otherwise.
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
+    assert torch.allclose(prepared(model='ViT-L-14')[0], (pixels / 255 - mean) / std, atol=1e-4)
+    clip = open_clip.model.CLIP(24, VISION, dict(layers=1, width=32, heads=2, vocab_size=50))
+    torch.save(clip.state_dict(), tmp_path / 'clip.pt')
+    monkeypatch.setattr(open_clip.pretrained, 'download_pretrained', lambda config: tmp_path / 'clip.pt')
+    seen, _ = prepared(model='ViT-L-14', pretrained='laion2b_s32b_b82k')
+    assert torch.allclose(seen, pixels / 255 * 2 - 1, atol=1e-4)
+
+
+def test_random_towers_are_the_same_in_every_process():
+    for build in (image_anchor, lambda: CLAPAudioAnchor(base_dims=32, depths=(1, 1, 1, 1), embed_dims=20)):
+        torch.manual_seed(1)
+        first = build().tower.state_dict()
+        torch.manual_seed(2)
+        again = build().tower.state_dict()
+        assert all(torch.equal(value, again[key]) for key, value in first.items())
+
+
 def test_towers_are_in_no_checkpoint():
     for anchor in (image_anchor(), CLAPAudioAnchor(base_dims=32, depths=(1, 1, 1, 1), embed_dims=20)):
         assert not anchor.state_dict() and not list(anchor.parameters())

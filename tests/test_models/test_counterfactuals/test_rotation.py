@@ -49,6 +49,23 @@ def test_both_rotations_give_the_product_of_their_cosines(inter, intra):
     assert torch.allclose(out.norm(dim=-1), z.norm(dim=-1), atol=1e-4)
 
 
+@pytest.mark.parametrize('inter, intra', [(True, False), (False, True), (True, True)])
+def test_rate_zero_changes_nothing_and_rate_one_is_orthogonal_at_full_width(inter, intra):
+    """Noisy tokens of 256 dimensions and norm √256, as SC rotates them."""
+    g = torch.Generator().manual_seed(3)
+    z = torch.randn(4, 16, 10, 256, generator=g)
+    clip_r = torch.randn(4, 16, 1, 256, generator=g) if inter else None
+    token_r = torch.randn(4, 16, 10, 256, generator=g) if intra else None
+    assert torch.equal(rotate_tokens(z, clip_r, token_r, torch.zeros(1), torch.zeros(1)), z)
+    for clip_rate, token_rate in {(float(inter), 0.), (0., float(intra)), (float(inter), float(intra))} - {(0., 0.)}:
+        out = rotate_tokens(z, clip_r, token_r, torch.full((1, ), clip_rate), torch.full((1, ), token_rate))
+        assert cosine(out, z).abs().max() < 1e-6
+    unit = F.normalize(z, dim=-1)
+    for r in (clip_r, token_r):
+        if r is not None:
+            assert (orthogonal_direction(r.expand_as(z), unit) * unit).sum(-1).abs().max() < 1e-6
+
+
 def test_full_intra_sample_rotation_is_orthogonal_token_by_token():
     z = tokens(B, K, P)
     out = rotate_tokens(z, None, tokens(B, K, P, seed=2), torch.zeros(1), torch.ones(B, K, P, 1))

@@ -53,6 +53,19 @@ def test_truncated_prompts_equal_full_length_ones(name):
     assert not torch.allclose(out[0], out[1], atol=1e-3)
 
 
+@pytest.mark.parametrize('name', NAMES)
+def test_random_towers_are_the_same_in_every_process(name):
+    """They are in no checkpoint: a model built again under another seed must find the tower it learned with."""
+    first = tower(name).tower.state_dict()
+    torch.manual_seed(7)
+    small = dict(model_cfg=CLIP) if name == NAMES[0] else dict(text_cfg=ROBERTA, embed_dims=24)
+    again = MODELS.build(dict(type=name, **small)).tower.state_dict()
+    assert all(torch.equal(value, again[key]) for key, value in first.items())
+    following = torch.rand(3)
+    torch.manual_seed(7)
+    assert torch.equal(following, torch.rand(3))  # the model's own weights do not depend on the tower
+
+
 class Host(nn.Module):
     """A model with a tower and one weight of its own."""
 
@@ -170,9 +183,53 @@ def test_files_of_other_models_are_refused(name, option, tmp_path):
         tower(name, **{option: str(tmp_path / 'other.pt')})
 
 
+@pytest.fixture
+def hub(monkeypatch):
+    """In place of open_clip's download: notes what is asked for and gives ``files['clip']``, or has no network."""
+    files, asked = {}, []
+
+    def download(config, **_):
+        asked.append(config)
+        if 'clip' not in files:
+            raise ConnectionError('no route to host')
+        return files['clip']
+
+    monkeypatch.setattr(open_clip.pretrained, 'download_pretrained', download)
+    return files, asked
+
+
+def test_tags_go_through_open_clip(hub, tmp_path):
+    files, asked = hub
+    with pytest.raises(FileNotFoundError, match=r"ViT-B-32, tag 'laion2b_s34b_b79k': not cached and not downloadable.*no route"):
+        tower(NAMES[0], pretrained='laion2b_s34b_b79k')
+    state = {k: torch.randn_like(v) for k, v in tower(NAMES[0]).tower.state_dict().items()}
+    files['clip'] = tmp_path / 'clip.bin'
+    torch.save(state, files['clip'])
+    encoder = tower(NAMES[0], pretrained='laion2b_s34b_b79k')
+    assert all(torch.equal(value, state[key]) for key, value in encoder.tower.state_dict().items())
+    assert asked[0] == asked[1] == open_clip.pretrained.get_pretrained_cfg('ViT-B-32', 'laion2b_s34b_b79k')
+
+
+def test_tags_of_another_activation_are_refused(hub, tmp_path):
+    """The files' tensors fit either way, so nothing else would tell."""
+    files, asked = hub
+    with pytest.raises(ValueError, match='expected model ViT-B-32-quickgelu'):
+        tower(NAMES[0], pretrained='openai')
+    assert not asked
+    files['clip'] = tmp_path / 'clip.bin'
+    torch.save(tower(NAMES[0]).tower.state_dict(), files['clip'])
+    pseudo = torch.randn(2, 4, 32)
+    plain, quick = (tower(NAMES[0], model=f'ViT-B-32{ending}', pretrained=tag)(pseudo)
+                    for ending, tag in (('', 'laion2b_s34b_b79k'), ('-quickgelu', 'openai')))
+    assert (plain - quick).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize('options, found', [(dict(model='ViT-Z-99'), "no model 'ViT-Z-99'"),
                                             (dict(model_cfg=dict(depth=3)), 'depth'),
-                                            (dict(model='ViT-B-16-SigLIP'), 'causal mask')])
+                                            (dict(model='ViT-B-16-SigLIP'), 'causal mask.*found .*no_causal_mask'),
+                                            (dict(model='coca_ViT-B-32'), 'found embed_cls'),
+                                            (dict(model='ViT-H-14-worldwide'), 'found hf_tokenizer_name'),
+                                            (dict(model='roberta-ViT-B-32'), 'found hf_model_name')])
 def test_unusable_models(options, found):
     with pytest.raises(ValueError, match=found):
         OpenCLIPTextEncoder(**options)
