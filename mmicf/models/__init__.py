@@ -3,11 +3,11 @@ from .anchors import CLAPAudioAnchor, CLIPImageAnchor
 from .audio_backbones import HTSAT, VGGish
 from .backbones import OfficialPVTv2Init, OfficialResNetInit
 from .counterfactuals import (
-                              DiscreteCounterfactual,
-                              FeatureLevelCounterfactual,
-                              PairSwapCounterfactual,
-                              PrecomputedCounterfactual,
-                              SemanticCounterfactual,
+    DiscreteCounterfactual,
+    FeatureLevelCounterfactual,
+    PairSwapCounterfactual,
+    PrecomputedCounterfactual,
+    SemanticCounterfactual,
 )
 from .data_preprocessor import AVDataPreprocessor
 from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
@@ -20,30 +20,30 @@ from .segmentors import AVEncoderDecoder, AVSegmentor
 from .text_encoders import CLAPTextEncoder, OpenCLIPTextEncoder
 
 __all__ = [
-                              'HTSAT',
-                              'AVDataPreprocessor',
-                              'AVEncoderDecoder',
-                              'AVFusionNeck',
-                              'AVMask2FormerHead',
-                              'AVSegmentor',
-                              'AudioNeck',
-                              'BidirectionalQueryDecoder',
-                              'CDCLLoss',
-                              'CLAPAudioAnchor',
-                              'CLAPTextEncoder',
-                              'CLIPImageAnchor',
-                              'DiscreteCounterfactual',
-                              'FeatureLevelCounterfactual',
-                              'ImplicitCounterfactual',
-                              'ImplicitText',
-                              'MITNeck',
-                              'MSDeformAttnPixelDecoder',
-                              'MaskMatchingLoss',
-                              'OfficialPVTv2Init',
-                              'OfficialResNetInit',
-                              'OpenCLIPTextEncoder',
-                              'PairSwapCounterfactual',
-                              'PrecomputedCounterfactual',
-                              'SemanticCounterfactual',
-                              'VGGish'
+    'HTSAT',
+    'AVDataPreprocessor',
+    'AVEncoderDecoder',
+    'AVFusionNeck',
+    'AVMask2FormerHead',
+    'AVSegmentor',
+    'AudioNeck',
+    'BidirectionalQueryDecoder',
+    'CDCLLoss',
+    'CLAPAudioAnchor',
+    'CLAPTextEncoder',
+    'CLIPImageAnchor',
+    'DiscreteCounterfactual',
+    'FeatureLevelCounterfactual',
+    'ImplicitCounterfactual',
+    'ImplicitText',
+    'MITNeck',
+    'MSDeformAttnPixelDecoder',
+    'MaskMatchingLoss',
+    'OfficialPVTv2Init',
+    'OfficialResNetInit',
+    'OpenCLIPTextEncoder',
+    'PairSwapCounterfactual',
+    'PrecomputedCounterfactual',
+    'SemanticCounterfactual',
+    'VGGish'
 ]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from mmicf.registry import MODELS
 from mmicf.structures import AVDataSample, AVFeatures
 
-from ..layers import MLP
+from ..layers import MLP, masked_mean
+from .dense_head import labelled_frames
 
 
 class HeadOutputs(NamedTuple):
@@ -85,14 +86,8 @@ class AVMask2FormerHead(BaseModule):
 
     def loss(self, outputs: HeadOutputs, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
         """L_seg of the frames with ground truth; zero, but connected, where a rank has none."""
-        frames = [frame for sample in data_samples for frame in sample.frames]
-        keep = [i for i, frame in enumerate(frames) if frame.has_gt]
-        device = outputs.mask_features.device
-        index = torch.tensor(keep, dtype=torch.long, device=device)
-        labels = [frames[i].gt_sem_seg.data[0] for i in keep]
-        labels = torch.stack(labels).to(device) if keep else torch.zeros(0, 1, 1, dtype=torch.long, device=device)
-        return self.criterion([x[index] for x in outputs.class_logits], [x[index] for x in outputs.mask_logits], labels,
-                              [frames[i].clip_id for i in keep])
+        index, labels, clip_ids = labelled_frames(data_samples, outputs.mask_features.device)
+        return self.criterion([x[index] for x in outputs.class_logits], [x[index] for x in outputs.mask_logits], labels, clip_ids)
 
     def embed(self, outputs: HeadOutputs) -> tuple[Tensor, Tensor]:
         """Visual and audio embedding of each frame after the interaction, (N, D) each (supplement item 3).
@@ -102,8 +97,7 @@ class AVMask2FormerHead(BaseModule):
         with torch.no_grad():
             scores = self._scores(outputs.class_logits[-1], outputs.mask_logits[-1])  # (N, C, h, w)
             weight = 1 - scores[:, 0] / scores.sum(1).clamp(min=1e-6)
-        total = weight.sum((1, 2))[:, None] + 1e-6
-        visual = torch.einsum('ndhw,nhw->nd', outputs.mask_features, weight.to(outputs.mask_features.dtype)) / total
+        visual = masked_mean(outputs.mask_features, weight)
         audio = outputs.audio_token if self.audio_embed_kind == 'token' else outputs.queries.mean(1)
         return visual, audio
 

@@ -3,8 +3,10 @@ from .attention import FFN, MLP, MultiHeadAttention, sine_positions_1d, sine_pos
 from .clips import apply_per_clip, clip_lengths, clip_mean, clips_by_length
 from .frozen_tower import FrozenTower, tower_weights
 from .ms_deform_attn import MSDeformAttention, ms_deform_attn_sampling
+from .pooling import masked_mean
 
 __all__ = [
     'FFN', 'MLP', 'FrozenTower', 'MSDeformAttention', 'MultiHeadAttention', 'apply_per_clip', 'clip_lengths', 'clip_mean',
-    'clips_by_length', 'ms_deform_attn_sampling', 'sine_positions_1d', 'sine_positions_2d', 'tower_weights'
+    'clips_by_length', 'masked_mean', 'ms_deform_attn_sampling', 'sine_positions_1d', 'sine_positions_2d',
+    'tower_weights'
 ]

@@ -1,7 +1,6 @@
 """Sound for segmentors that only see: a small exchange between feature maps and audio tokens."""
 from collections.abc import Sequence
 
-import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
@@ -43,8 +42,3 @@ class AVFusionNeck(BaseModule):
         out = [x + write(p * sound(token)[:, :, None, None])
                for x, p, sound, write in zip(maps, pixels, self.sound, self.write, strict=True)]
         return out, token
-
-
-def masked_mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Mean of a map (N, C, h, w) under a weight (N, h, w) ≥ 0 → (N, C)."""
-    return torch.einsum('nchw,nhw->nc', x, weight.to(x.dtype)) / (weight.sum((1, 2))[:, None] + 1e-6)

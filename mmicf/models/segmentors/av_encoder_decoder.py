@@ -11,7 +11,7 @@ from mmicf.registry import MODELS
 from mmicf.structures import AVBatch, AVDataSample, ICFInputs
 from mmicf.utils.dist import reduce_log_vars
 
-from ..necks.av_fusion_neck import masked_mean
+from ..layers import masked_mean
 
 
 @MODELS.register_module()

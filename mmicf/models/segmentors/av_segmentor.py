@@ -16,13 +16,13 @@ class AVSegmentor(BaseModel):
 
     Args:
         data_preprocessor, backbone, audio_backbone, audio_neck, neck, decode_head: configs of the parts. The audio backbone reads
-            the fields of :class:`AVBatch` that its ``input_fields`` names.
+            the fields of :class:`AVBatch` that its ``input_fields`` names. Without an audio neck its tokens go to the head.
         icf: training-only implicit counterfactual learning, or None.
         test_cfg: ``dict(size='img' | 'ori')``, the size of predictions.
     """
 
-    def __init__(self, *, data_preprocessor: dict, backbone: dict, audio_backbone: dict, audio_neck: dict, decode_head: dict,
-                 neck: dict | None = None, icf: dict | None = None, test_cfg: dict | None = None,
+    def __init__(self, *, data_preprocessor: dict, backbone: dict, audio_backbone: dict, decode_head: dict,
+                 audio_neck: dict | None = None, neck: dict | None = None, icf: dict | None = None, test_cfg: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor, init_cfg)
         test_cfg = dict(test_cfg or {})
@@ -31,7 +31,7 @@ class AVSegmentor(BaseModel):
             raise ValueError(f"test_cfg takes size='img' or 'ori', got size={self.test_size!r} and {test_cfg}")
         self.backbone = MODELS.build(backbone)
         self.audio_backbone = MODELS.build(audio_backbone)
-        self.audio_neck = MODELS.build(audio_neck)
+        self.audio_neck = MODELS.build(audio_neck) if audio_neck is not None else None
         self.neck = MODELS.build(neck) if neck is not None else None
         self.decode_head = MODELS.build(decode_head)
         self.icf = MODELS.build(icf) if icf is not None else None
@@ -43,7 +43,8 @@ class AVSegmentor(BaseModel):
         if missing:
             raise ValueError(f'{type(self.audio_backbone).__name__} needs {missing} in the batch; '
                              'the data pipeline did not pack them')
-        return self.audio_neck(self.audio_backbone(**fields), inputs.clip_index)
+        audio = self.audio_backbone(**fields)
+        return audio if self.audio_neck is None else self.audio_neck(audio, inputs.clip_index)
 
     def extract_feat(self, inputs: AVBatch) -> AVFeatures:
         maps, context = self.backbone(inputs.frames), None
