@@ -18,6 +18,7 @@ from .necks import AudioNeck, AVFusionNeck, MITNeck
 from .pixel_decoders import MSDeformAttnPixelDecoder
 from .segmentors import AVEncoderDecoder, AVSegmentor
 from .text_encoders import CLAPTextEncoder, OpenCLIPTextEncoder
+from .tpavi import TPAVIHead
 
 __all__ = [
     'HTSAT',
@@ -45,5 +46,6 @@ __all__ = [
     'PairSwapCounterfactual',
     'PrecomputedCounterfactual',
     'SemanticCounterfactual',
+    'TPAVIHead',
     'VGGish'
 ]

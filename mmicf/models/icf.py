@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmicf.registry import MODELS
 from mmicf.structures import Counterfactuals, DecoderText, FactualText, ICFInputs
 
-from .layers import apply_per_clip, clip_lengths, clips_by_length
+from .layers import apply_per_clip, clips_by_length, frames_by_clip
 from .necks import ClipContext, MITContext
 
 
@@ -151,11 +151,3 @@ class ImplicitCounterfactual(BaseModule):
     def hinge(self, factual: Tensor, counterfactual: Tensor) -> dict[str, Tensor]:
         """max(0, margin + L_seg(z) − L_seg(ℓ^cf)): the decoder must do worse with counterfactual text."""
         return {'icf.loss_hinge': (self.margin + factual - counterfactual).clamp(min=0)}
-
-
-def frames_by_clip(x: Tensor, clip_index: Tensor) -> tuple[Tensor, Tensor]:
-    """Packed (N, d) → (B, T, d), zero behind a clip's last frame, and bool (B, T), True on frames."""
-    lengths = clip_lengths(clip_index)
-    padded = nn.utils.rnn.pad_sequence(x.split(lengths), batch_first=True)
-    valid = torch.arange(padded.shape[1], device=x.device) < torch.tensor(lengths, device=x.device)[:, None]
-    return padded, valid

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
-from mmicf.models.icf import frames_by_clip
+from mmicf.models.layers import frames_by_clip
 from mmicf.registry import MODELS
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mmicf.models.counterfactuals.draws import token_normal
 from mmicf.models.counterfactuals.rotating import token_cosine, unit_variance
-from mmicf.models.icf import frames_by_clip
+from mmicf.models.layers import frames_by_clip
 from mmicf.registry import MODELS
 from mmicf.structures import FactualText
 from mmicf.utils.model_report import table

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from torch import Tensor
 
-from mmicf.models.icf import frames_by_clip
+from mmicf.models.layers import frames_by_clip
 from mmicf.models.losses import gaussian_w2
 from mmicf.utils.model_report import table
 from mmicf.utils.trained_model import batches_of, load_trained, split_loader

@@ -5,6 +5,7 @@ length, so a clip never meets padding and its result cannot depend on which clip
 """
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 
 def clip_lengths(clip_index: Tensor) -> list[int]:
@@ -48,3 +49,19 @@ def clip_mean(x: Tensor, clip_index: Tensor) -> Tensor:
     lengths = clip_lengths(clip_index)
     total = x.new_zeros(len(lengths), *x.shape[1:]).index_add(0, clip_index, x)
     return total / x.new_tensor(lengths).view(-1, *[1] * (x.dim() - 1))
+
+
+def frames_by_clip(x: Tensor, clip_index: Tensor) -> tuple[Tensor, Tensor]:
+    """Packed (N, d) → (B, T, d), zero behind a clip's last frame, and bool (B, T), True on frames."""
+    lengths = clip_lengths(clip_index)
+    padded = pad_sequence(x.split(lengths), batch_first=True)
+    valid = torch.arange(padded.shape[1], device=x.device) < torch.tensor(lengths, device=x.device)[:, None]
+    return padded, valid
+
+
+def split_clips(clip_index: Tensor, num_frames: int | None) -> Tensor:
+    """``clip_index`` (N,) with every clip cut into runs of ``num_frames`` frames (the last may be shorter); None: as it is."""
+    if num_frames is None:
+        return clip_index
+    lengths = [min(num_frames, n - start) for n in clip_lengths(clip_index) for start in range(0, n, num_frames)]
+    return torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)).to(clip_index.device)

@@ -46,9 +46,9 @@ def test_averaged_copies_share_the_tower():
     average = ExponentialMovingAverage(host, momentum=0.5)
     assert average.module.side[0].tower is host.side[0].tower and average.module.own is not host.own
     before = snapshot(host)
+    average.update_parameters(host)  # the first one copies
     with torch.no_grad():
         host.own.weight.add_(1)
-    average.update_parameters(host)
     average.update_parameters(host)
     assert not torch.equal(average.module.own.weight, host.own.weight)
     assert all(torch.equal(value, before[name]) for name, value in snapshot(host).items())

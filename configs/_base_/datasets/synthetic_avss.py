@@ -1,0 +1,21 @@
+# Synthetic clips in AVSS's layout (tools/dataset_converters/synthetic_avs.py --subset avss), 112x112.
+_base_ = 'avsbench_avss.py'
+data_root = 'data/synthetic_avss/AVSS'
+size = (112, 112)
+load_audio = [dict(type='LoadAudio'), dict(type='LogMel')]
+train_pipeline = [
+    dict(type='LoadFrames'),
+    dict(type='LoadMasks'),
+    dict(type='ClipResize', size=size), *load_audio,
+    dict(type='ClipRandomFlip'),
+    dict(type='PackAVSInputs')
+]
+test_pipeline = [
+    dict(type='LoadFrames'),
+    dict(type='LoadMasks'),
+    dict(type='ClipResize', size=size), *load_audio,
+    dict(type='PackAVSInputs')
+]
+train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+test_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))

@@ -1,0 +1,3 @@
+# TPAVI with ICF (Table 3); published numbers: README.md.
+_base_ = ['tpavi_pvt_avss.py', '../_base_/icf_host_avss.py']
+model = dict(icf=_base_.icf)

@@ -1,0 +1,120 @@
+"""AVSBench's model (`ECCV 2022 <https://arxiv.org/abs/2207.05042>`_, `IJCV 2024 <https://arxiv.org/abs/2301.13190>`_) as a head."""
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmicf.registry import MODELS
+from mmicf.structures import AVDataSample, AVFeatures
+from mmicf.utils.dist import all_reduce_mean
+
+from ..decode_heads.dense_head import DenseAVHead, labelled_frames
+from ..layers import masked_mean, split_clips
+from .attention import TPAVIAttention
+from .decoder import DilatedSum, FusionBlock, OutputConv
+
+
+class TPAVIOutputs(NamedTuple):
+    """Logits (N, C, H, W), the four maps after the interaction (N, D, h, w), fine to coarse, and each one's audio (N, D)."""
+    logits: Tensor
+    maps: list[Tensor]
+    audio: list[Tensor]
+
+
+@MODELS.register_module()
+class TPAVIHead(DenseAVHead):
+    """Four interactions of pixels and sound, then a coarse-to-fine decoder; reads the audio backbone's tokens as they are.
+
+    Args:
+        num_classes: 2 for binary sets, whose one channel goes through a sigmoid.
+        in_channels: channels of the four maps, fine to coarse.
+        audio_dims: of the audio tokens.
+        embed_dims: D.
+        inner_dims: of the interaction's projections; D / 2 as published.
+        audio_bias: see :class:`TPAVIAttention`; False for the published AVSS model.
+        num_frames: pixels hear this many frames of their clip at a time; None: the whole clip. The published AVSS models cut
+            clips of 10 into two of 5.
+        avm_weight: of the regulariser KL(audio ‖ masked picture); 0 turns it off, as for S4.
+        avm_reduction: 'sum' over frames (S4, MS3 as published) or their 'mean' (AVSS).
+
+    The published AVSS model masks the regulariser's picture by its hard prediction, the binary ones by their probability; here the
+    number of classes decides which.
+    """
+
+    def __init__(self, *, num_classes: int, in_channels: Sequence[int], audio_dims: int = 128, embed_dims: int = 256,
+                 inner_dims: int = 128, audio_bias: bool = True, num_frames: int | None = None, avm_weight: float = 0.5,
+                 avm_reduction: str = 'sum', init_cfg: dict | None = None) -> None:
+        super().__init__(num_classes, init_cfg)
+        if avm_reduction not in ('sum', 'mean'):
+            raise ValueError(f"avm_reduction must be 'sum' or 'mean', got {avm_reduction!r}")
+        if num_frames is not None and num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
+        self.num_frames, self.avm_weight, self.avm_reduction = num_frames, avm_weight, avm_reduction
+        self.convs = nn.ModuleList([DilatedSum(c, embed_dims) for c in in_channels])
+        self.interactions = nn.ModuleList(
+            [TPAVIAttention(embed_dims, audio_dims, inner_dims, audio_bias) for _ in in_channels])
+        last = len(in_channels) - 1
+        self.paths = nn.ModuleList([FusionBlock(embed_dims, skip=i < last) for i in range(len(in_channels))])
+        self.output_conv = OutputConv(embed_dims, self.out_channels)
+
+    def forward(self, features: AVFeatures) -> TPAVIOutputs:
+        clips = split_clips(features.clip_index, self.num_frames)
+        both = [interact(conv(x), features.audio, clips)
+                for conv, interact, x in zip(self.convs, self.interactions, features.maps, strict=True)]
+        maps, audio = [x for x, _ in both], [a for _, a in both]
+        x = maps[-1]
+        for i in reversed(range(len(maps))):
+            size = maps[i - 1].shape[-2:] if i else [2 * s for s in maps[0].shape[-2:]]
+            x = self.paths[i](x, maps[i] if i < len(maps) - 1 else None, size)
+        return TPAVIOutputs(self.output_conv(x), maps, audio)
+
+    # ------------------------------------------------------------------ training
+
+    def loss(self, outputs: TPAVIOutputs, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
+        """``loss_seg`` (cross entropy, binary for binary sets) and ``loss_avm``, over the frames with ground truth."""
+        index, labels, _ = labelled_frames(data_samples, outputs.logits.device)
+        logits = outputs.logits[index].float()
+        count = all_reduce_mean(torch.tensor(float(len(index)), device=logits.device)).clamp(min=1e-6)
+        losses = {'loss_seg': _cross_entropy(logits, labels).sum() / count + 0 * outputs.logits.sum()}
+        if self.avm_weight:
+            scale = count if self.avm_reduction == 'mean' else 1.
+            losses['loss_avm'] = self.avm_weight * self._avm(outputs, index).sum() / scale
+        return losses
+
+    def _avm(self, outputs: TPAVIOutputs, index: Tensor) -> Tensor:
+        """KL(softmax(audio) ‖ softmax(masked picture)) of frames ``index``, mean over the four maps, (n,)."""
+        logits, out = outputs.logits[index].float(), 0
+        for x, audio in zip(outputs.maps, outputs.audio, strict=True):
+            pooled = F.adaptive_avg_pool2d(logits, x.shape[-2:])
+            mask = pooled.sigmoid() if self.out_channels == 1 else (pooled.argmax(1, keepdim=True) > 0).float()
+            seen = (x[index].float() * mask).mean((2, 3))
+            out = out + F.kl_div(seen.log_softmax(1), audio[index].float().softmax(1), reduction='none').sum(1)
+        return out / len(outputs.maps)
+
+    def embed(self, outputs: TPAVIOutputs) -> tuple[Tensor, Tensor]:
+        """Visual and audio embedding (N, D) for ICF (its Table 3): the coarsest map after the interaction under the prediction.
+
+        TPAVI has no audio after the interaction: the coarsest block's audio projection stands for it.
+        """
+        coarse = outputs.maps[-1]
+        return masked_mean(coarse, self.foreground(outputs.logits, coarse.shape[-2:])), outputs.audio[-1]
+
+    # ------------------------------------------------------------------ inference
+
+    def predict(self, outputs: TPAVIOutputs, data_samples: Sequence[AVDataSample], size: str = 'img') -> list[AVDataSample]:
+        return self.write_predictions(outputs.logits, data_samples, size)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the pixels that count (not 255) of each frame: (n, C, h, w), (n, H, W) → (n,)."""
+    if not len(labels):
+        return logits.new_zeros(0)
+    logits = F.interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
+    if logits.shape[1] == 1:
+        loss = F.binary_cross_entropy_with_logits(logits[:, 0], (labels == 1).float(), reduction='none')
+    else:
+        loss = F.cross_entropy(logits, labels, reduction='none', ignore_index=255)
+    counts = labels != 255
+    return (loss * counts).sum((1, 2)) / counts.sum((1, 2)).clamp(min=1)
