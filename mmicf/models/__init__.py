@@ -1,6 +1,7 @@
 """Models: segmentors build their parts through the MODELS registry."""
 from .anchors import CLAPAudioAnchor, CLIPImageAnchor
 from .audio_backbones import HTSAT, VGGish
+from .avsegformer import AVSegFormerHead
 from .backbones import OfficialPVTv2Init, OfficialResNetInit
 from .counterfactuals import (
     DiscreteCounterfactual,
@@ -26,6 +27,7 @@ __all__ = [
     'AVEncoderDecoder',
     'AVFusionNeck',
     'AVMask2FormerHead',
+    'AVSegFormerHead',
     'AVSegmentor',
     'AudioNeck',
     'BidirectionalQueryDecoder',

@@ -22,7 +22,8 @@ def test_synthetic_text_lies_on_a_span_that_the_splits_share():
     assert torch.allclose(text.weight.sum(1), torch.ones(4)) and text.valid.all() and visible.shape == visual.shape[:2]
     assert not {n for *_, ids in train for n in ids} & {n for *_, ids in test for n in ids} and len(set(names)) == 4
     span = probe['text_span'](train)
-    assert span.shape == (128, 16) and torch.allclose(span.T @ span, torch.eye(16), atol=1e-5)
+    assert len(span) == 128 and 14 <= span.shape[1] <= 16  # directions that hold 99 % of the energy
+    assert torch.allclose(span.T @ span, torch.eye(span.shape[1]), atol=1e-5)
 
 
 def test_synthetic_visual_tokens_tell_the_class():
