@@ -1,9 +1,9 @@
 """Hooks, loops and optimizer wrappers."""
 from .autocast_optim_wrapper import AutocastOptimWrapper
-from .hooks import AVSVisualizationHook, BestSplitHook, CheckpointCheckHook, SeedHook
+from .hooks import AVSVisualizationHook, BestSplitHook, CheckpointCheckHook, FreezeBackboneHook, SeedHook
 from .runner import ResumableBatchSampler, ResumableEpochTrainLoop
 
 __all__ = [
-    'AVSVisualizationHook', 'AutocastOptimWrapper', 'BestSplitHook', 'CheckpointCheckHook', 'ResumableBatchSampler',
-    'ResumableEpochTrainLoop', 'SeedHook'
+    'AVSVisualizationHook', 'AutocastOptimWrapper', 'BestSplitHook', 'CheckpointCheckHook', 'FreezeBackboneHook',
+    'ResumableBatchSampler', 'ResumableEpochTrainLoop', 'SeedHook'
 ]

@@ -1,7 +1,8 @@
 """Hooks of mmengine's runner."""
 from .best_split_hook import BestSplitHook
 from .checkpoint_check_hook import CheckpointCheckHook
+from .freeze_backbone_hook import FreezeBackboneHook
 from .seed_hook import SeedHook
 from .visualization_hook import AVSVisualizationHook
 
-__all__ = ['AVSVisualizationHook', 'BestSplitHook', 'CheckpointCheckHook', 'SeedHook']
+__all__ = ['AVSVisualizationHook', 'BestSplitHook', 'CheckpointCheckHook', 'FreezeBackboneHook', 'SeedHook']
