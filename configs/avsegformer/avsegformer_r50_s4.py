@@ -1,0 +1,7 @@
+# AVSegFormer on S4 at 224x224: 30 epochs, frozen backbone in the first 5.
+_base_ = [
+    '../_base_/models/avsegformer_r50.py', '../_base_/datasets/avsegformer_s4.py', '../_base_/schedules/avsegformer.py',
+    '../_base_/default_runtime.py'
+]
+train_cfg = dict(max_epochs=30)
+custom_hooks = [*_base_.custom_hooks, dict(type='FreezeBackboneHook', epochs=5)]
