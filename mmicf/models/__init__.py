@@ -3,6 +3,7 @@ from .anchors import CLAPAudioAnchor, CLIPImageAnchor
 from .audio_backbones import HTSAT, VGGish
 from .avsegformer import AVSegFormerHead
 from .backbones import OfficialPVTv2Init, OfficialResNetInit
+from .combo import COMBO, COMBOHead, COMBOQueryDecoder
 from .counterfactuals import (
     DiscreteCounterfactual,
     FeatureLevelCounterfactual,
@@ -22,6 +23,7 @@ from .text_encoders import CLAPTextEncoder, OpenCLIPTextEncoder
 from .tpavi import TPAVIHead
 
 __all__ = [
+    'COMBO',
     'HTSAT',
     'AVDataPreprocessor',
     'AVEncoderDecoder',
@@ -35,6 +37,8 @@ __all__ = [
     'CLAPAudioAnchor',
     'CLAPTextEncoder',
     'CLIPImageAnchor',
+    'COMBOHead',
+    'COMBOQueryDecoder',
     'DiscreteCounterfactual',
     'FeatureLevelCounterfactual',
     'ImplicitCounterfactual',

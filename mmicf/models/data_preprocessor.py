@@ -18,7 +18,8 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         mean, std: per RGB channel on the 0..255 scale; ImageNet's by default.
 
     Raises:
-        ValueError: if frames of one batch differ in size, or only some of its clips have a waveform, log-mel or anchor.
+        ValueError: if frames of one batch differ in size, or only some of its clips have a waveform, log-mel, anchor or
+            maskiges.
     """
 
     def __init__(self, *, mean: Sequence[float] = (123.675, 116.28, 103.53), std: Sequence[float] = (58.395, 57.12, 57.375),
@@ -38,15 +39,20 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             found = ', '.join(f'{n}: {tuple(f.shape[-2:])}' for n, f in zip(names, inputs.frames, strict=True))
             raise ValueError(f'frames of one batch must have one size, found {found}; add a ClipResize or use batch_size=1')
         lengths = torch.tensor([len(f) for f in inputs.frames], device=inputs.frames[0].device)
-        frames = (torch.cat(list(inputs.frames)).float() - self.mean) / self.std
+        frames = self._normalised(torch.cat(list(inputs.frames)))
+        maskiges = self._per_frame(inputs, 'maskiges', names)
         per_frame = {field: self._per_frame(inputs, field, names) for field in ('log_mel', 'image_anchor', 'audio_anchor')}
         batch = AVBatch(
             frames=frames,
             clip_index=torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths),
             **per_frame,
+            maskiges=None if maskiges is None else self._normalised(maskiges),
             waveform=self._all_or_none(inputs.waveform, 'waveform', names),
             sample_rate=self._all_or_none(inputs.sample_rate, 'sample_rate', names))
         return dict(inputs=batch, data_samples=samples)
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        return (pixels.float() - self.mean) / self.std
 
     def _per_frame(self, inputs: AVInputs, field: str, names: Sequence[str]) -> torch.Tensor | None:
         """A field with one row per frame, of all clips one after another."""

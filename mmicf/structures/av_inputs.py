@@ -19,6 +19,7 @@ class AVInputs(NamedTuple):
         waveform: float32 (L,) mono or (2, L) stereo in [-1, 1], or None.
         sample_rate: rate of ``waveform`` in Hz, or None.
         image_anchor, audio_anchor: cached embeddings of frozen towers, float32 (T, d), or None.
+        maskiges: uint8 RGB (T, 3, H, W), coloured proposals of a segmentation foundation model, or None.
     """
     frames: Tensor
     log_mel: Tensor | None = None
@@ -26,6 +27,7 @@ class AVInputs(NamedTuple):
     sample_rate: int | None = None
     image_anchor: Tensor | None = None
     audio_anchor: Tensor | None = None
+    maskiges: Tensor | None = None
 
 
 class AVBatch(NamedTuple):
@@ -38,6 +40,7 @@ class AVBatch(NamedTuple):
         waveform: one float32 (L,) or (2, L) per clip, or None.
         sample_rate: one rate in Hz per clip, or None.
         image_anchor, audio_anchor: cached embeddings of frozen towers, float32 (N, d), or None.
+        maskiges: float32, normalised as the frames, (N, 3, H, W), or None.
     """
     frames: Tensor
     clip_index: Tensor
@@ -46,6 +49,7 @@ class AVBatch(NamedTuple):
     sample_rate: Sequence[int] | None = None
     image_anchor: Tensor | None = None
     audio_anchor: Tensor | None = None
+    maskiges: Tensor | None = None
 
 
 class DecoderText(NamedTuple):

@@ -6,10 +6,11 @@ from .geometric import ClipCenterCrop, ClipRandomCrop, ClipRandomFlip, ClipRando
 from .loading_anchors import LoadAnchors
 from .loading_audio import LoadAudio, LoadLogMel
 from .loading_frames import LoadFrames, LoadMasks
+from .loading_maskiges import LoadMaskiges
 from .photometric import ClipPhotoMetricDistortion
 
 __all__ = [
     'AudioNoise', 'ClipCenterCrop', 'ClipPhotoMetricDistortion', 'ClipRandomCrop', 'ClipRandomFlip', 'ClipRandomResize',
-    'ClipResize', 'FitWaveform', 'FrameMixing', 'LoadAnchors', 'LoadAudio', 'LoadFrames', 'LoadLogMel', 'LoadMasks', 'LogMel',
-    'PackAVSInputs', 'SilenceAudio'
+    'ClipResize', 'FitWaveform', 'FrameMixing', 'LoadAnchors', 'LoadAudio', 'LoadFrames', 'LoadLogMel', 'LoadMaskiges', 'LoadMasks',
+    'LogMel', 'PackAVSInputs', 'SilenceAudio'
 ]

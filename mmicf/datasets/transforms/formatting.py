@@ -18,7 +18,8 @@ class PackAVSInputs(BaseTransform):
     """Turn the results of one clip into ``dict(inputs=AVInputs, data_samples=AVDataSample)`` (docs/en/data_flow.md).
 
     ``frames`` become uint8 (T, 3, H, W), ``masks`` become ``gt_sem_seg`` (1, H, W) int64 of the frames that have ground
-    truth, and a mono ``waveform`` (1, L) becomes (L,). Anchors (``LoadAnchors``) are handed over where they were loaded.
+    truth, and a mono ``waveform`` (1, L) becomes (L,). Anchors (``LoadAnchors``) and maskiges
+    (``LoadMaskiges``) are handed over where they were loaded.
 
     Args:
         keys: the kinds of sound to hand over, of ``log_mel`` and ``waveform`` (with its ``sample_rate``).
@@ -41,6 +42,9 @@ class PackAVSInputs(BaseTransform):
         if 'log_mel' in self.keys:
             log_mel = np.ascontiguousarray(results['log_mel'], dtype=np.float32)
             inputs = inputs._replace(log_mel=torch.from_numpy(log_mel))
+        if 'maskiges' in results:
+            maskiges = np.ascontiguousarray(np.stack(results['maskiges']).transpose(0, 3, 1, 2))
+            inputs = inputs._replace(maskiges=torch.from_numpy(maskiges))
         for name in ('image_anchor', 'audio_anchor'):
             if name in results:
                 inputs = inputs._replace(**{name: torch.from_numpy(results[name])})

@@ -14,6 +14,7 @@ from PIL import Image
 from mmicf.registry import TRANSFORMS
 
 PAD_IMAGE, PAD_MASK = 128, 255
+PICTURES = ('frames', 'maskiges')  # what moves as pictures do
 
 
 def _map_clip(results: dict, on_frame: Callable, on_mask: Callable) -> None:
@@ -23,7 +24,9 @@ def _map_clip(results: dict, on_frame: Callable, on_mask: Callable) -> None:
         if mask is not None and mask.shape != tuple(results['img_shape']):
             raise ValueError(f'clip {results["clip_id"]}: a mask of {mask.shape} cannot move with frames of '
                              f'{results["img_shape"]}; load masks before the geometric transforms')
-    results['frames'] = [on_frame(frame) for frame in results['frames']]
+    for key in PICTURES:
+        if key in results:
+            results[key] = [on_frame(frame) for frame in results[key]]
     if 'masks' in results:
         results['masks'] = [None if mask is None else on_mask(mask) for mask in results['masks']]
     results['img_shape'] = results['frames'][0].shape[:2]
@@ -170,7 +173,9 @@ class ClipRandomFlip(BaseTransform):
         flipped = bool(results.get('flip', False))
         if results['rng'].random() < self.prob:
             flipped = not flipped
-            results['frames'] = [np.ascontiguousarray(frame[:, ::-1]) for frame in results['frames']]
+            for key in PICTURES:
+                if key in results:
+                    results[key] = [np.ascontiguousarray(frame[:, ::-1]) for frame in results[key]]
             if 'masks' in results:
                 results['masks'] = [None if m is None else np.ascontiguousarray(m[:, ::-1]) for m in results['masks']]
             self._flip_sound(results)

@@ -1,5 +1,5 @@
 """Audio-visual Mask2Former head: the decode head of ICF's baseline (docs/en/decisions.md, "Baseline head")."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,12 +24,14 @@ class HeadOutputs(NamedTuple):
         mask_features: (N, D, h, w) after the interaction.
         queries: (N, Q, D) decoded queries of the last layer, normalised.
         audio_token: (N, D), the decoded audio token.
+        clip_index: (N,), the clip of each frame.
     """
     class_logits: list[Tensor]
     mask_logits: list[Tensor]
     mask_features: Tensor
     queries: Tensor
     audio_token: Tensor
+    clip_index: Tensor
 
 
 @MODELS.register_module()
@@ -62,22 +64,28 @@ class AVMask2FormerHead(BaseModule):
     def forward(self, features: AVFeatures) -> HeadOutputs:
         """Predictions after the initial queries and after every layer; in eval mode only the last one."""
         mask_features, memory = self.pixel_decoder(features.maps)
-        # Bilinear resizing is linear, so masks for attention are read from resized mask features: no full-size mask is made.
-        resized = {tuple(m.shape[-2:]): _resize(mask_features, m.shape[-2:]) for m in memory}
-
-        @torch.no_grad()
-        def attention_mask(query: Tensor, shape: tuple[int, int]) -> Tensor:
-            inside = self._masks(self.query_norm(query), resized[shape]).flatten(2) > 0  # sigmoid > 0.5
-            return inside | ~inside.any(-1, keepdim=True)  # a query that sees nothing looks everywhere
-
-        states = self.decoder(mask_features, memory, features.audio, attention_mask, features.text)
+        masks = self.attention_mask(mask_features, memory)
+        states = self.decoder(mask_features, memory, features.audio, masks, features.text)
         before, after = states.mask_features
         queries = [self.query_norm(q) for q in states.queries]
         wanted = range(len(queries)) if self.training else [len(queries) - 1]
         class_logits = [self.cls_embed(queries[i][:, :-1]) for i in wanted]
         last = len(queries) - 1
         mask_logits = [self._masks(queries[i][:, :-1], after if i == last else before) for i in wanted]
-        return HeadOutputs(class_logits, mask_logits, after, queries[-1][:, :-1], queries[-1][:, -1])
+        return HeadOutputs(class_logits, mask_logits, after, queries[-1][:, :-1], queries[-1][:, -1],
+                           features.clip_index)
+
+    def attention_mask(self, mask_features: Tensor, memory: Sequence[Tensor]) -> Callable[[Tensor, tuple[int, int]], Tensor]:
+        """Function of queries (N, Q, D) and a level's (h, w) → boolean (N, Q, h·w), True where the query's own mask lies."""
+        # Bilinear resizing is linear, so masks for attention are read from resized mask features: no full-size mask is made.
+        resized = {tuple(m.shape[-2:]): _resize(mask_features, m.shape[-2:]) for m in memory}
+
+        @torch.no_grad()
+        def inside_mask(query: Tensor, shape: tuple[int, int]) -> Tensor:
+            inside = self._masks(self.query_norm(query), resized[shape]).flatten(2) > 0  # sigmoid > 0.5
+            return inside | ~inside.any(-1, keepdim=True)  # a query that sees nothing looks everywhere
+
+        return inside_mask
 
     def _masks(self, queries: Tensor, mask_features: Tensor) -> Tensor:
         return torch.einsum('nqd,ndhw->nqhw', self.mask_embed(queries), mask_features)

@@ -27,7 +27,7 @@ class DecoderStates(NamedTuple):
     mask_features: tuple[Tensor, Tensor]
 
 
-class _QueryLayer(nn.Module):
+class QueryLayer(nn.Module):
     """Post-norm: masked cross-attention to visual tokens, to text where there is any, self-attention, feed-forward."""
 
     def __init__(self, embed_dims: int, num_heads: int, ffn_dims: int, text_attention: bool) -> None:
@@ -94,7 +94,7 @@ class BidirectionalQueryDecoder(BaseModule):
         self.query_feat = nn.Embedding(num_queries, embed_dims)
         self.query_embed = nn.Embedding(num_queries + 1, embed_dims)
         self.level_embed = nn.Embedding(self.num_levels, embed_dims)
-        self.layers = ModuleList([_QueryLayer(embed_dims, num_heads, ffn_dims, text_attention) for _ in range(num_layers)])
+        self.layers = ModuleList([QueryLayer(embed_dims, num_heads, ffn_dims, text_attention) for _ in range(num_layers)])
         self.bridges = ModuleList()
         if reverse_bridge:
             self.bridges.extend(_Bridge(embed_dims, num_heads) for _ in range(num_layers - self.num_levels))

@@ -46,8 +46,12 @@ class AVSegmentor(BaseModel):
         audio = self.audio_backbone(**fields)
         return audio if self.audio_neck is None else self.audio_neck(audio, inputs.clip_index)
 
+    def extract_maps(self, inputs: AVBatch) -> Sequence[Tensor]:
+        """Visual maps at strides 4, 8, 16, 32, each (N, C_i, H_i, W_i)."""
+        return self.backbone(inputs.frames)
+
     def extract_feat(self, inputs: AVBatch) -> AVFeatures:
-        maps, context = self.backbone(inputs.frames), None
+        maps, context = self.extract_maps(inputs), None
         if self.neck is not None:
             maps, context = self.neck(maps, inputs.clip_index)
         return AVFeatures(maps, self.extract_audio(inputs), inputs.clip_index, context)

@@ -65,7 +65,8 @@ def test_bridges_stand_only_where_they_are_read():
 
 
 def outputs(cls, masks):
-    return HeadOutputs([cls], [masks], torch.randn(1, 32, *masks.shape[-2:]), torch.randn(1, 3, 32), torch.randn(1, 32))
+    return HeadOutputs([cls], [masks], torch.randn(1, 32, *masks.shape[-2:]), torch.randn(1, 3, 32), torch.randn(1, 32),
+                       torch.zeros(1, dtype=torch.long))
 
 
 def test_scores_equal_their_formula():
