@@ -1,5 +1,6 @@
 """Segmentors."""
 from .av_encoder_decoder import AVEncoderDecoder
 from .av_segmentor import AVSegmentor
+from .ddeseg import DDESeg
 
-__all__ = ['AVEncoderDecoder', 'AVSegmentor']
+__all__ = ['AVEncoderDecoder', 'AVSegmentor', 'DDESeg']

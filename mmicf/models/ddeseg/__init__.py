@@ -1,0 +1,13 @@
+"""DDESeg: sounds derived from a memory of single sources, and eliminated where the picture does not show them."""
+from .backbone import DDESegBackbone, OfficialMiTInit
+from .derivation import DynamicDerivation
+from .elimination import SCHEMES, DynamicElimination
+from .fusion import FeatureFusion, GatedFusion
+from .head import DDESegHead
+from .losses import RegionLoss
+from .memory import SemanticMemory, build_memory, load_memory, memory_from_bank, save_memory
+
+__all__ = [
+    'SCHEMES', 'DDESegBackbone', 'DDESegHead', 'DynamicDerivation', 'DynamicElimination', 'FeatureFusion', 'GatedFusion',
+    'OfficialMiTInit', 'RegionLoss', 'SemanticMemory', 'build_memory', 'load_memory', 'memory_from_bank', 'save_memory'
+]
