@@ -47,9 +47,9 @@ def read_checkpoint(path: str | Path, *, published: str) -> dict:
     return content
 
 
-def _some(names: list[str]) -> str:
-    shown = ', '.join(names[:5])
-    return f'{len(names)} ({shown}{", ..." if len(names) > 5 else ""})'
+def some_names(names: list[str]) -> str:
+    """The first five of them."""
+    return f'{", ".join(names[:5])}{", ..." if len(names) > 5 else ""}'
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], *, path: str | Path, published: str) -> None:
@@ -65,7 +65,7 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], *, path: str | P
               if isinstance(state.get(name), Tensor) and state[name].shape != value.shape]
     other = [name for name in own if name in state and not isinstance(state[name], Tensor)]
     found = {'missing keys': missing, 'unexpected keys': unexpected, 'not tensors': other, 'other shapes': shapes}
-    problems = [f'{what}: {_some(names)}' for what, names in found.items() if names]
+    problems = [f'{what}: {len(names)} ({some_names(names)})' for what, names in found.items() if names]
     if problems:
         raise CheckpointMismatchError(f'{path} does not fit {type(module).__name__}: {"; ".join(problems)}. '
                                       f'Expected {published}')

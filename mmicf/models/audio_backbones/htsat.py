@@ -39,7 +39,7 @@ FRONT_ENDS = {
 _WINDOW, _MELS = 1024, 64
 _ANCHOR = 'patch_embed.proj.weight'  # a key that every HTS-AT file has once; what precedes it is the file's prefix
 _CLASSIFIER = ('tscam_conv.', 'head.')  # not used for embeddings, and 71 or 527 classes wide
-_DERIVED = ('relative_position_index', 'attn_mask')  # constants of the architecture that some files leave out
+HTSAT_CONSTANTS = ('relative_position_index', 'attn_mask')  # constants of the architecture that some files leave out
 
 
 @MODELS.register_module()
@@ -91,8 +91,8 @@ class HTSAT(BaseModule):
         if self.checkpoint is not None:
             published = self.front_end.published
             content = read_checkpoint(self.checkpoint, published=published)
-            state = _tower_state(content, path=self.checkpoint, published=published)
-            derived = {name: value for name, value in self.tower.state_dict().items() if name.endswith(_DERIVED)}
+            state = htsat_state(content, path=self.checkpoint, published=published)
+            derived = {name: value for name, value in self.tower.state_dict().items() if name.endswith(HTSAT_CONSTANTS)}
             load_strict(self.tower, {**derived, **state}, path=self.checkpoint, published=published)
 
     def train(self, mode: bool = True) -> 'HTSAT':
@@ -139,8 +139,12 @@ class HTSAT(BaseModule):
         return tower.norm(x).mean(dim=1)  # (N, tokens, C) -> (N, C)
 
 
-def _tower_state(content: Mapping, *, path: str, published: str) -> dict[str, Tensor]:
+def htsat_state(content: Mapping, *, path: str, published: str) -> dict[str, Tensor]:
     """The HTS-AT tensors of a checkpoint under their bare names, without the classifier.
+
+    Args:
+        content: a state_dict, or one below ``state_dict``.
+        path, published: the file, and what it should be, for the error message.
 
     Raises:
         CheckpointMismatchError: the file holds no HTS-AT, or several.

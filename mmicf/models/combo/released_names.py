@@ -1,8 +1,5 @@
 """Names of the published COMBO checkpoints in :class:`COMBO` with :class:`COMBOHead` and two PVT-v2."""
 import re
-from collections.abc import Mapping
-
-from torch import Tensor
 
 from ..backbones.official_weights import pvt_v2_name
 
@@ -62,7 +59,7 @@ def _decoder_names(name: str) -> list[str]:
     return [f'{layer}.{ours}.{rest.replace("out_proj", "out")}']
 
 
-def released_combo_names(name: str) -> list[str]:
+def released_name(name: str) -> list[str]:
     """Published tensor name → names in the segmentor, of the tensor's equal parts along its first dimension; [] if unused."""
     if name.startswith(_DEAD):
         return []
@@ -88,15 +85,3 @@ def released_combo_names(name: str) -> list[str]:
     if part == 'predictor':
         return [f'decode_head.{x}' for x in _decoder_names(rest)]
     return [name]
-
-
-def released_combo_state(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Published tensors → tensors of the segmentor, and the published names that have no place in it."""
-    out, unused = {}, []
-    for name, value in state.items():
-        names = released_combo_names(name)
-        if not names:
-            unused.append(name)
-        for new, part in zip(names, value.chunk(len(names)) if len(names) > 1 else [value], strict=False):
-            out[new] = part
-    return out, unused

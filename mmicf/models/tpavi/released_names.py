@@ -7,10 +7,10 @@ from ..backbones.official_weights import pvt_v2_name
 _DEAD = 'path4.resConfUnit1.'
 
 
-def released_tpavi_name(name: str) -> str | None:
+def released_name(name: str) -> str | None:
     """Published tensor name → name in the segmentor; None for what the published model never uses.
 
-    >>> released_tpavi_name('tpavi_b2.W_z.0.weight')
+    >>> released_name('tpavi_b2.W_z.0.weight')
     'decode_head.interactions.1.W_z.0.weight'
     """
     if name.startswith(_DEAD):

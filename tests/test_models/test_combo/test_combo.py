@@ -6,10 +6,11 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmicf.models.combo import COMBO, BilateralFusion, COMBOQueryDecoder
-from mmicf.models.combo.released_names import pixel_decoder_name, released_combo_names, released_combo_state
+from mmicf.models.combo.released_names import pixel_decoder_name, released_name
 from mmicf.models.layers import MultiHeadAttention, sine_positions_2d
 from mmicf.registry import MODELS
 from mmicf.structures import AVBatch, AVFeatures
+from mmicf.utils.conversion import rename
 from mmicf.utils.dummy_inputs import dummy_batch
 
 CHANNELS = [16, 16, 32, 32]  # the gates squeeze 16 to 1
@@ -161,7 +162,7 @@ def test_stacked_projections_are_taken_apart():
     torch.manual_seed(0)
     theirs, ours = nn.MultiheadAttention(16, 4, batch_first=True), MultiHeadAttention(16, 4)
     prefix = 'sem_seg_head.predictor.transformer_self_attention_layers.0.self_attn.'
-    state, _ = released_combo_state({prefix + k: v for k, v in theirs.state_dict().items()})
+    state = rename({prefix + k: v for k, v in theirs.state_dict().items()}, released_name).state
     ours.load_state_dict({k.removeprefix('decode_head.decoder.layers.0.self_attn.'): v for k, v in state.items()})
     query, key, value = torch.randn(2, 3, 16), torch.randn(2, 5, 16), torch.randn(2, 5, 16)
     assert torch.allclose(ours(query, key, value), theirs(query, key, value)[0], atol=1e-5)
@@ -170,8 +171,8 @@ def test_stacked_projections_are_taken_apart():
 def test_released_names():
     assert pixel_decoder_name('adapter_1.norm.weight') == 'lateral_convs.0.gn.weight'
     assert pixel_decoder_name('input_proj.2.1.bias') == 'input_convs.2.gn.bias'
-    assert released_combo_names('criterion.empty_weight') == []
-    assert released_combo_names('sem_seg_head.predictor.mask_embed.layers.2.bias') == ['decode_head.mask_embed.4.bias']
+    assert released_name('criterion.empty_weight') == []
+    assert released_name('sem_seg_head.predictor.mask_embed.layers.2.bias') == ['decode_head.mask_embed.4.bias']
 
 
 @pytest.mark.parametrize('name', ['combo_pvt_ms3', 'combo_pvt_ms3_no-maskiges'])

@@ -1,0 +1,100 @@
+"""Published checkpoints of every peer and part find their places; other files are refused."""
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+from mmicf.models.audio_backbones import VGGish
+from mmicf.registry import MODELS
+from mmicf.utils.strict_loading import CheckpointMismatchError
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / 'tools/model_converters/convert_checkpoint.py'
+tool = runpy.run_path(str(TOOL))
+PEERS = {
+    'tpavi_pvt_ms3': 'configs/tpavi/tpavi_pvt_ms3.py',
+    'tpavi_pvt_avss': 'configs/tpavi/tpavi_pvt_avss.py',
+    'avsegformer_pvt_ms3': 'configs/avsegformer/avsegformer_pvt_ms3.py',
+    'avsegformer_pvt_avss': 'configs/avsegformer/avsegformer_pvt_avss.py',
+    'combo_pvt_ms3': 'configs/combo/combo_pvt_ms3_released.py',
+}
+
+
+@pytest.mark.parametrize('name', PEERS)
+def test_every_published_tensor_has_its_place(name, published_state):
+    kind = name.split('_')[0]
+    model = tool['build_on_meta'](str(ROOT / PEERS[name]))
+    state = published_state(name)
+    vggish = published_state('vggish') if kind == 'tpavi' else None
+    placed, unused = tool['convert_model'](kind, model, state, 'in.pth', vggish)
+    model.load_state_dict(placed, strict=True, assign=True)
+    numbers = sum(v.numel() for v in state.values()) + sum(v.numel() for v in (vggish or {}).values())
+    assert numbers == sum(v.numel() for v in placed.values()) + sum(state[key].numel() for key in unused)
+    dead = {'tpavi': ('path4.resConfUnit1.', ), 'avsegformer': ('head.fpn.', 'head.attn_fc.'), 'combo': ('criterion.', )}[kind]
+    assert unused and all(key.startswith(dead) for key in unused)
+    # A file without one tensor, with one too many, or of another shape is refused by name.
+    key = next(iter(state))
+    for other, found in (({k: v for k, v in state.items() if k != key}, '1 missing'), ({**state, 'head.more': state[key]}, 'more'),
+                         ({**state, key: torch.empty(7, device='meta')}, r'found \(7,\)')):
+        with pytest.raises(CheckpointMismatchError, match=found):
+            tool['convert_model'](kind, model, other, 'in.pth', vggish)
+
+
+def test_a_peer_s_file_is_not_another_s(published_state):
+    for name, other in (('tpavi_pvt_ms3', 'combo_pvt_ms3'), ('combo_pvt_ms3', 'tpavi_pvt_ms3'),
+                        ('avsegformer_pvt_ms3', 'combo_pvt_ms3')):
+        model = tool['build_on_meta'](str(ROOT / PEERS[name]))
+        with pytest.raises(CheckpointMismatchError, match='is not'):
+            tool['convert_model'](name.split('_')[0], model, published_state(other), 'in.pth')
+
+
+def test_backbones(published_state):
+    model = tool['build_on_meta'](str(ROOT / 'configs/icf/baseline_pvt_ms3.py'))
+    for kind, name in (('pvt_v2', 'pvt_v2_b5'), ('vggish', 'vggish')):
+        placed, unused = tool['convert_part'](kind, model, published_state(name), 'in.pth')
+        model.get_submodule(tool['PARTS'][kind][0]).load_state_dict(placed, strict=True, assign=True)
+        assert unused == []
+    with pytest.raises(CheckpointMismatchError, match='is not'):
+        tool['convert_part']('vggish', model, published_state('pvt_v2_b5'), 'in.pth')
+    import torchvision
+    with torch.device('meta'):
+        published = torchvision.models.resnet50().state_dict()
+    model = tool['build_on_meta'](str(ROOT / 'configs/icf/baseline_r50_ms3.py'))
+    placed, unused = tool['convert_part']('resnet', model, published, 'in.pth')
+    assert unused == ['fc.weight', 'fc.bias'] and len(placed) == len(published) - 2
+
+
+def test_pixel_decoder_of_a_mask2former(published_state):
+    """Detectron2's names as in COMBO's files, mmdet's as ours; input convolutions of other widths are listed, not placed."""
+    state = {k: v for k, v in published_state('combo_pvt_ms3').items() if k.startswith('sem_seg_head.')}
+    pvt = tool['build_on_meta'](str(ROOT / 'configs/icf/baseline_pvt_ms3.py'))
+    placed, unused = tool['convert_part']('mask2former', pvt, state, 'in.pth')
+    pvt.decode_head.pixel_decoder.load_state_dict(placed, strict=True, assign=True)
+    assert all('pixel_decoder' not in name for name in unused)
+    r50 = tool['build_on_meta'](str(ROOT / 'configs/icf/baseline_r50_ms3.py'))
+    placed, unused = tool['convert_part']('mask2former', r50, state, 'in.pth')
+    kept = {name for name in r50.decode_head.pixel_decoder.state_dict() if not name.endswith('conv.weight')}
+    assert kept <= set(placed) and 'input_convs.0.conv.weight (256, 512, 1, 1)' in unused
+    mmdet = {f'panoptic_head.pixel_decoder.{k}': v for k, v in r50.decode_head.pixel_decoder.state_dict().items()}
+    assert len(tool['convert_part']('mask2former', r50, mmdet, 'in.pth')[0]) == len(mmdet)
+    with pytest.raises(CheckpointMismatchError, match='0 tensors of a pixel decoder'):
+        tool['convert_part']('mask2former', r50, published_state('vggish'), 'in.pth')
+
+
+def test_a_converted_file_is_loaded(tmp_path, monkeypatch):
+    """Through the command line, with weights: what goes in comes out of the part that loads the file."""
+    config = tmp_path / 'small.py'
+    small = "model = dict(audio_backbone=dict(channels=(8, 8, 8, 8), hidden_dims=16, out_dims=8))"
+    config.write_text(f"_base_ = '{ROOT}/configs/icf/baseline_tiny_synthetic.py'\n{small}\n")
+    init_default_scope('mmicf')
+    sizes = dict(channels=(8, 8, 8, 8), hidden_dims=16, out_dims=8)
+    published = VGGish(**sizes)
+    torch.save(published.state_dict(), tmp_path / 'in.pth')
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), 'vggish', str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')])
+    runpy.run_path(str(TOOL), run_name='__main__')
+    loaded = MODELS.build(dict(type='VGGish', **sizes, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'out.pth'))))
+    loaded.init_weights()
+    assert all(torch.equal(v, published.state_dict()[k]) for k, v in loaded.state_dict().items())
