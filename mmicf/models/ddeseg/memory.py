@@ -24,7 +24,7 @@ class MemoryArrays(NamedTuple):
     Attributes:
         centers: float32 (C, d), Eq. 2; infinite for a class without a clip, so that it is never among the nearest.
         features: float32 (C, k, m, d), Eq. 4, nearest to the centroid first; a cluster of fewer than m repeats its own.
-        settings: ``classes`` (C names), ``clips`` (features per class), ``audio_backbone``, and what else tells its origin.
+        settings: ``classes`` (C names), ``counts`` (features per class), ``audio_backbone``, and what else tells its origin.
     """
     centers: np.ndarray
     features: np.ndarray
@@ -65,7 +65,7 @@ def build_memory(features: Mapping[str, np.ndarray], classes: Sequence[str], *, 
         for j in range(num_clusters):  # fewer clusters than k where the features are fewer
             nearest[row, j] = _nearest(clusters[j % len(clusters)], per_cluster)
     counts = [len(features.get(name, ())) for name in classes]
-    own = dict(classes=list(classes), clips=counts, num_clusters=num_clusters, per_cluster=per_cluster, dims=d, seed=seed,
+    own = dict(classes=list(classes), counts=counts, num_clusters=num_clusters, per_cluster=per_cluster, dims=d, seed=seed,
                kmeans='scikit-learn' if _sklearn() else 'scipy')
     return MemoryArrays(centers, nearest, {**settings, **own})
 

@@ -1,0 +1,3 @@
+# Table 4, scheme 3: attention to the pixels, FC and sigmoid.
+_base_ = '../ddeseg_mit_ms3.py'
+model = dict(backbone=dict(scheme=3))

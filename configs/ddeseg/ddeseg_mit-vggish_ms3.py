@@ -1,0 +1,8 @@
+# DDESeg on MS3: MiT-B5, VGGish.
+_base_ = [
+    '../_base_/models/ddeseg_mit-vggish.py', '../_base_/datasets/avsbench_ms3.py', '../_base_/datasets/ddeseg_pipelines.py',
+    '../_base_/schedules/ddeseg.py', '../_base_/default_runtime.py'
+]
+train_dataloader = dict(batch_size=10, dataset=dict(pipeline=_base_.vggish.train))
+val_dataloader = dict(dataset=dict(pipeline=_base_.vggish.test))
+test_dataloader = dict(dataset=dict(pipeline=_base_.vggish.test))
