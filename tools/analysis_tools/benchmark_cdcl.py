@@ -5,21 +5,17 @@ The dense form takes one ``eigh`` per clip and one ``eigvalsh`` per pair, batche
 ``--block`` × ``--block`` clips; for more clips its per-clip part is scaled by B and its per-pair part by B².
 """
 import argparse
-import json
 import math
-import tempfile
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from prettytable import PrettyTable
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from mmicf.models.losses.set_distance import DistributionDistance, at, halves
-from mmicf.utils.timing import Clock
+from mmicf.utils.timing import Clock, allocated_peak
 
 GAMMA, EPS = 0.1, 1e-3
 
@@ -89,27 +85,6 @@ def clip_step(x: Tensor) -> Callable[[], None]:
     return run
 
 
-def peak_mib(run: Callable[[], None], device: torch.device) -> float:
-    """MiB that tensors take at most during ``run``, above what was there before."""
-    if device.type == 'cuda':
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        run()
-        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'trace.json'
-        profiler.export_chrome_trace(str(path))
-        events = json.loads(path.read_text())['traceEvents']
-    changes = sorted((e['ts'], e['args']['Bytes']) for e in events if e.get('name') == '[memory]')
-    held = peak = 0
-    for _, change in changes:
-        held += change
-        peak = max(peak, held)
-    return peak / 2**20
-
-
 def unit_clips(clips: int, frames: int, dims: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Two modalities of random clips, (B, T, D) with unit rows that vary around a mean of their clip."""
     generator = torch.Generator().manual_seed(0)
@@ -145,7 +120,7 @@ def measure(args: argparse.Namespace, clips: int, frames: int, gamma: float) -> 
     seconds = {name: times[name].median / count for name, (_, count) in turns.items()}
     scale, per_clip = clips / block, min(seconds.get('clips', 0.), seconds['dense'])
     dense_seconds = per_clip * scale + (seconds['dense'] - per_clip) * scale**2
-    memory = peak_mib(calls['low-rank'], device), peak_mib(calls['dense'], device) * scale**2
+    memory = allocated_peak(calls['low-rank'], device), allocated_peak(calls['dense'], device) * scale**2
     mark = '' if scale == 1 else '~'
     low, high = (form(*(t.double() for t in small), gamma) for form in (low_rank, dense))
     return [clips, frames, 'D' if gamma else 'W2', f'{1e3 * seconds["low-rank"]:.4g} ms', f'{mark}{1e3 * dense_seconds:.4g} ms',
