@@ -76,8 +76,9 @@ class HTSAT(BaseModule):
         self.front_end = FRONT_ENDS[front_end]
         config = SimpleNamespace(sample_rate=self.front_end.sample_rate, window_size=_WINDOW, mel_bins=_MELS,
                                  hop_size=self.front_end.hop_size, fmin=self.front_end.fmin, fmax=self.front_end.fmax)
-        self.tower = import_clap_module('htsat').HTSAT_Swin_Transformer(
-            embed_dim=base_dims, depths=list(depths), num_heads=[4, 8, 16, 32], window_size=8, config=config)
+        with torch.device('cpu'):  # its spectrogram is filled from numpy, which a model built on 'meta' could not take
+            self.tower = import_clap_module('htsat').HTSAT_Swin_Transformer(
+                embed_dim=base_dims, depths=list(depths), num_heads=[4, 8, 16, 32], window_size=8, config=config)
         del self.tower.tscam_conv, self.tower.head
         self.embed_dims = 8 * base_dims
         self.frozen = frozen

@@ -43,10 +43,10 @@ class RegionLoss(nn.Module):
 def region_terms(logits: Tensor, labels: Tensor, smooth: float = 1e-5) -> tuple[Tensor, Tensor, Tensor]:
     """Dice, cross entropy and IoU loss of each frame, (n,): logits (n, C, H, W), labels (n, H, W)."""
     counts = labels != IGNORE
-    weight = counts.flatten(1).float()
+    weight = counts.flatten(1).to(logits.dtype)
     pixels = weight.sum(1).clamp(min=1)
     if logits.shape[1] == 1:
-        target = (labels == 1).float()
+        target = (labels == 1).to(logits.dtype)
         ce = F.binary_cross_entropy_with_logits(logits[:, 0], target, reduction='none')
         prob = logits.sigmoid().flatten(2) * weight[:, None]
         truth = target.flatten(1)[:, None]

@@ -1,7 +1,13 @@
 """Tensor names of the released DDESeg models → names of ``configs/ddeseg/ddeseg_mit-released_*.py``."""
 import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from ..backbones.official_weights import pvt_v2_name
+from .memory import memory_from_bank
 
 STAGES = range(4)
 # Built by the released code and never used: the first three take no part in the forward pass, the classifier of HTS-AT
@@ -26,8 +32,7 @@ HEAD = {**{f'linear_c{i + 1}.proj': f'linears.{i}' for i in STAGES}, 'linear_fus
 def released_name(name: str) -> str | None:
     """Name of a released tensor in our model; None for those of :data:`UNUSED`.
 
-    The memory is not among the released tensors: ``derivation.memory.centers`` and ``.features`` come from the published
-    bank, see :func:`mmicf.models.ddeseg.memory_from_bank`.
+    The memory is not among the released tensors, see :func:`released_memory`.
 
     Raises:
         ValueError: the released model has no such tensor.
@@ -67,3 +72,20 @@ def _renamed(name: str, table: dict[str, str]) -> str | None:
 
 def _refuse(name: str) -> str:
     raise ValueError(f'{name}: not a tensor of the released DDESeg')
+
+
+def released_memory(path: str | Path) -> dict[str, Tensor]:
+    """The published bank (``1s_k5_feabank.npy``) as the tensors that the released weights lack in our model.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no plain array of shape (71, M, 768).
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such file; expected 1s_k5_feabank.npy (Hugging Face, Yenan/DDESeg)')
+    try:
+        bank = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f'{path}: no plain array ({error}); expected (71, M, 768)') from error
+    memory = memory_from_bank(bank)
+    return {f'derivation.memory.{name}': torch.from_numpy(getattr(memory, name)) for name in ('centers', 'features')}

@@ -20,6 +20,8 @@ class DDESeg(AVSegmentor):
         derivation: :class:`DynamicDerivation`; None gives the encoder the audio feature as its only sound (Table 3, baseline).
     """
 
+    converter_may_miss = ('derivation.memory.', )  # the released weights hold no memory; the published bank is a file of its own
+
     def __init__(self, *, data_preprocessor: dict, backbone: dict, audio_backbone: dict, decode_head: dict,
                  derivation: dict | None, test_cfg: dict | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, backbone=backbone, audio_backbone=audio_backbone,
