@@ -7,7 +7,7 @@ from mmicf.registry import MODELS, WEIGHT_INITIALIZERS
 from mmicf.utils.checkpoint import load_official
 
 from ..backbones.official_weights import pvt_v2_name
-from .derivation import check_style, init_small
+from .derivation import check_style, init_linear
 from .elimination import DynamicElimination
 from .fusion import FeatureFusion, GatedFusion
 
@@ -73,7 +73,7 @@ class DDESegBackbone(BaseModule):
         net['patch_embed'].proj.stride = (first_stride, first_stride)
         channels = net.feature_info.channels()
         self.audio_projections = nn.ModuleList([_projection(audio_dims, c) for c in channels])
-        self.audio_projections.apply(init_small)
+        self.audio_projections.apply(init_linear)
         first = 0 if style == 'released' else 1
         options = dict(num_centers=num_centers, num_heads=num_heads, scheme=scheme, style=style)
         self.eliminations = nn.ModuleList([DynamicElimination(embed_dims=c, **options) for c in channels[first:]])

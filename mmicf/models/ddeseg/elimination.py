@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .derivation import check_style, init_small
+from .derivation import check_style, init_linear
 
 # Rows of the paper's Table 4. In the last two, pixels are softly assigned to learned centres before the attention.
 SCHEMES = {1: 'no elimination', 2: 'FC', 3: 'attention to pixels, FC', 4: 'soft k-means, attention, FC',
@@ -81,7 +81,7 @@ class DynamicElimination(nn.Module):
             self.attention = TokenAttention(embed_dims, num_heads, style)
         if scheme >= 4:
             self.centers = nn.Parameter(torch.randn(num_centers, embed_dims))
-        self.apply(init_small)
+        self.apply(init_linear)
 
     def forward(self, tokens: Tensor, pixels: Tensor) -> Tensor:
         if self.scheme == 1:

@@ -1,19 +1,20 @@
 """Feature fusion (DDESeg, `Sec. 3.3 <https://arxiv.org/abs/2503.12840>`_): pixels hear the sounds that are left.
 
-All products with pixels are ordered so that no projection runs over the pixels themselves: exact, and with K·heads below C cheaper.
+Products with pixels are ordered so that no projection runs over the pixels themselves: exact, and cheaper where K·heads is below C.
 """
 import torch
 from torch import Tensor, nn
 
-from .derivation import init_small
+from .derivation import init_linear
 
 
 class FeatureFusion(nn.Module):
-    """Sounds ask, pixels are key and value; what each sound found goes back to the pixels that it looked at.
+    """Sounds ask, pixels are key and value; then each pixel receives the sounds that looked at it.
 
-    Q, K, V are projections of sounds and pixels, A = Q Kᵀ / √c per head. Each sound gathers z = softmax over pixels (A) · V, and a
-    pixel receives softmax over sounds (Aᵀ) · z, projected, on top of itself. The paper names queries, keys and values but
-    not how K sounds become a map again; the transposed attention is ours (docs/en/decisions.md).
+    Q, K, V are projections of sounds and pixels, A = Q Kᵀ / √c per head. The fused sounds are z = sounds + out(softmax over
+    pixels (A) · V), and a pixel adds softmax over sounds (Aᵀ) · z, head by head, to itself. The paper names queries, keys and
+    values but not how K sounds become a map again; residual and transposed attention are ours (docs/en/decisions.md). The
+    reducing convolution, self-attention and feed-forward that it names next are those of the stage's transformer blocks.
 
     Args:
         embed_dims: C.
@@ -29,21 +30,24 @@ class FeatureFusion(nn.Module):
         self.key = nn.Linear(embed_dims, embed_dims)
         self.value = nn.Linear(embed_dims, embed_dims)
         self.out = nn.Linear(embed_dims, embed_dims)
-        self.apply(init_small)
+        self.apply(init_linear)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (N, K, C) -> (N, heads, K, c)
 
     def forward(self, pixels: Tensor, sounds: Tensor) -> Tensor:
         """(N, S, C) and (N, K, C) → (N, S, C)."""
-        heads, channels = self.num_heads, pixels.shape[-1]
-        query = self.query(sounds).unflatten(-1, (heads, -1)).transpose(1, 2) * (channels // heads)**-0.5  # (N, heads, K, c)
-        asked = query @ self.key.weight.unflatten(0, (heads, -1))  # (N, heads, K, C)
-        attention = asked.flatten(1, 2) @ pixels.transpose(1, 2)  # (N, heads·K, S)
-        shift = query @ self.key.bias.view(heads, -1, 1)  # (N, heads, K, 1)
-        attention = attention.unflatten(1, (heads, -1)) + shift
-        found = (attention.softmax(-1).flatten(1, 2) @ pixels).unflatten(1, (heads, -1))  # (N, heads, K, C)
-        found = found @ self.value.weight.unflatten(0, (heads, -1)).transpose(1, 2) + self.value.bias.view(heads, 1, -1)
-        found = found @ self.out.weight.unflatten(1, (heads, -1)).permute(1, 2, 0)  # (N, heads, K, C), to be summed over heads
-        received = attention.softmax(2).flatten(1, 2).transpose(1, 2) @ found.flatten(1, 2)
-        return pixels + received + self.out.bias
+        heads = self.num_heads
+        query = self._split(self.query(sounds))
+        query = query * query.shape[-1]**-0.5
+        asked = query @ self.key.weight.unflatten(0, (heads, -1))  # (N, heads, K, C): Q times the key projection
+        attention = (asked.flatten(1, 2) @ pixels.transpose(1, 2)).unflatten(1, (heads, -1))  # (N, heads, K, S)
+        attention = attention + query @ self.key.bias.view(heads, -1, 1)
+        seen = (attention.softmax(-1).flatten(1, 2) @ pixels).unflatten(1, (heads, -1))  # (N, heads, K, C)
+        values = seen @ self.value.weight.unflatten(0, (heads, -1)).transpose(1, 2) + self.value.bias.view(heads, 1, -1)
+        fused = sounds + self.out(values.transpose(1, 2).flatten(2))
+        received = attention.softmax(2).transpose(2, 3) @ self._split(fused)  # (N, heads, S, c)
+        return pixels + received.transpose(1, 2).flatten(2)
 
 
 class GatedFusion(nn.Module):
@@ -62,7 +66,7 @@ class GatedFusion(nn.Module):
         self.query = nn.Linear(embed_dims, embed_dims, bias=False)
         self.key = nn.Linear(embed_dims, embed_dims, bias=False)
         self.value = nn.Linear(embed_dims, embed_dims, bias=False)
-        self.apply(init_small)
+        self.apply(init_linear)
 
     def forward(self, pixels: Tensor, sound: Tensor) -> Tensor:
         """(N, S, C) and (N, C) → (N, S, C)."""

@@ -22,13 +22,14 @@ def test_feature_fusion():
     with torch.no_grad():
         for n in range(N):
             q, k, v = model.query(sounds[n]), model.key(pixels[n]), model.value(pixels[n])
-            received = torch.zeros(S, C, dtype=torch.float64)
+            found, weights = torch.zeros(K, C, dtype=torch.float64), []
             for h in range(HEADS):
                 own = slice(h * c, (h + 1) * c)
-                a = q[:, own] @ k[:, own].T / c**0.5  # sounds × pixels
-                found = a.softmax(1) @ v[:, own]
-                received[:, own] = a.softmax(0).T @ found
-            truth[n] += model.out(received)
+                weights.append(q[:, own] @ k[:, own].T / c**0.5)  # sounds × pixels
+                found[:, own] = weights[h].softmax(1) @ v[:, own]
+            fused = sounds[n] + model.out(found)
+            for h, weight in enumerate(weights):
+                truth[n, :, h * c:(h + 1) * c] += weight.softmax(0).T @ fused[:, h * c:(h + 1) * c]
         torch.testing.assert_close(model(pixels, sounds), truth)
 
 
