@@ -125,8 +125,12 @@ class AVSBenchSemanticDataset(BaseAVDataset):
         self.labels = labels
         super().__init__(**kwargs)
 
+    def full_init(self) -> None:
+        if not self._fully_initialized:
+            check_label_file(os.path.join(self.data_root, 'label2idx.json'))
+        super().full_init()
+
     def load_data_list(self) -> list[dict]:
-        check_label_file(os.path.join(self.data_root, 'label2idx.json'))
         table = read_table(self.ann_file, ('uid', 'a_obj', 'split', 'label'))
         unknown = sorted({row['label'] for row in table.rows} - NUM_FRAMES.keys())
         if unknown:

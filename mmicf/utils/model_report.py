@@ -81,10 +81,10 @@ def forward_flops(model: nn.Module, batch: dict) -> dict[str, int]:
     return count_flops(model, lambda: model(**data, mode='predict'))
 
 
-def table(header: list[str], rows: list[list]) -> str:
-    """Right-aligned numbers behind a left-aligned first column."""
+def table(header: list[str], rows: list[list], align: str = 'r') -> str:
+    """Numbers, right-aligned (or texts, with ``align='l'``), behind a left-aligned first column."""
     out = PrettyTable(header)
-    out.align = 'r'
+    out.align = align
     out.align[header[0]] = 'l'
     out.add_rows(rows)
     return out.get_string()
