@@ -1,0 +1,240 @@
+"""Pictures and sound of a video, a folder or arrays, read forward in time with bounded memory."""
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmicf.datasets.transforms.loading_frames import read_rgb
+from mmicf.utils.audio_file import AudioFileError, read_audio
+
+PICTURES = ('.png', '.jpg', '.jpeg', '.bmp')
+
+
+class MediaError(ValueError):
+    """The input cannot be segmented; the message names it, what was found and what was expected."""
+
+
+class Media:
+    """One input of the inferencer.
+
+    Attributes:
+        name: for messages and outputs.
+        duration: seconds of pictures.
+        size: (H, W) of the pictures.
+        sound_duration: seconds of sound; 0 without any.
+        sample_rate: Hz of the sound.
+    """
+
+    name: str
+    duration: float
+    size: tuple[int, int]
+    sound_duration: float
+    sample_rate: int
+
+    def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
+        """The uint8 RGB picture (H, W, 3) in view at each time; times must not fall, from call to call too."""
+        raise NotImplementedError
+
+    def sound(self, start: float, end: float) -> np.ndarray:
+        """float32 (C, L) of ``start`` to ``end`` seconds, shorter where the sound ends; ``start`` must not fall."""
+        raise NotImplementedError
+
+
+class ArrayMedia(Media):
+    """Pictures and sound in memory.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3).
+        waveform: float (L,) or (C, L) in [-1, 1], or None.
+        sample_rate: Hz.
+        fps: pictures per second.
+
+    Raises:
+        MediaError: another shape or type, or no picture.
+    """
+
+    def __init__(self, frames: np.ndarray, waveform: np.ndarray | None, sample_rate: int = 16000, fps: float = 1.,
+                 name: str = 'array') -> None:
+        frames = np.asarray(frames)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
+            raise MediaError(f'{name}: found frames {frames.dtype} {frames.shape}, expected uint8 (T, H, W, 3)')
+        waveform = np.zeros((1, 0), np.float32) if waveform is None else np.atleast_2d(np.asarray(waveform, np.float32))
+        if waveform.ndim != 2 or not np.isfinite(waveform).all():
+            raise MediaError(f'{name}: found a waveform of shape {waveform.shape}, expected finite (L,) or (C, L)')
+        self.name, self._frames, self._waveform, self.sample_rate, self._fps = name, frames, waveform, sample_rate, fps
+        self.duration, self.size = len(frames) / fps, frames.shape[1:3]
+        self.sound_duration = waveform.shape[1] / sample_rate
+
+    def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
+        for time in times:
+            yield self._frames[min(int(time * self._fps + 1e-6), len(self._frames) - 1)]
+
+    def sound(self, start: float, end: float) -> np.ndarray:
+        return self._waveform[:, round(start * self.sample_rate):round(end * self.sample_rate)]
+
+
+class FolderMedia(ArrayMedia):
+    """A folder of pictures (by name, numbers by value) and its sound file, which lies in the folder or beside it.
+
+    Args:
+        folder: with the pictures.
+        audio: the sound file; None: the only sound file in the folder, or ``{folder}.wav``.
+        fps: pictures per second; the dataset's 1 by default.
+
+    Raises:
+        MediaError: no pictures, pictures of different sizes, or several sound files.
+        FileNotFoundError: no such folder or sound file.
+    """
+
+    def __init__(self, folder: str | Path, audio: str | Path | None = None, fps: float = 1.) -> None:
+        folder = Path(folder)
+        names = sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURES), key=_natural)
+        if not names:
+            raise MediaError(f'{folder}: found no pictures ({", ".join(PICTURES)})')
+        self._paths, self._fps, self.name = names, fps, str(folder)
+        self.duration, self.size = len(names) / fps, read_rgb(str(names[0])).shape[:2]
+        audio = self._find_audio(folder) if audio is None else Path(audio)
+        if audio is None:
+            self._waveform, self.sample_rate = np.zeros((1, 0), np.float32), 16000
+        else:
+            self._waveform, self.sample_rate = read_audio(audio)
+        self.sound_duration = self._waveform.shape[1] / self.sample_rate
+
+    @staticmethod
+    def _find_audio(folder: Path) -> Path | None:
+        found = sorted(folder.glob('*.wav'))
+        if len(found) > 1:
+            raise MediaError(f'{folder}: found {len(found)} wav files, expected one; name the one to hear')
+        beside = folder.with_suffix('.wav')
+        return found[0] if found else beside if beside.is_file() else None
+
+    def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
+        for time in times:
+            path = self._paths[min(int(time * self._fps + 1e-6), len(self._paths) - 1)]
+            frame = read_rgb(str(path))
+            if frame.shape[:2] != self.size:
+                raise MediaError(f'{path}: found {frame.shape[:2]}, expected {self.size} like the first picture')
+            yield frame
+
+
+def _natural(path: Path) -> list:
+    """Sorts 2.png before 10.png."""
+    parts, number = [], ''
+    for char in path.name + '\0':
+        if char.isdigit():
+            number += char
+        else:
+            if number:
+                parts.append((0, int(number), ''))
+                number = ''
+            parts.append((1, 0, char))
+    return parts
+
+
+class VideoMedia(Media):
+    """A video file, decoded by PyAV as it is read; neither pictures nor sound are held longer than they are needed.
+
+    Args:
+        path: mp4 or any container that ffmpeg reads.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImportError: PyAV is not installed.
+        MediaError: no pictures, or not decodable.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise ImportError(f"{path}: video files need PyAV: pip install 'mmicf[video]'") from error
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f'{path}: no such file')
+        self.name, self._av = str(path), av
+        try:
+            self._container, self._sounds = av.open(self.name), av.open(self.name)
+        except av.error.FFmpegError as error:
+            raise MediaError(f'{path}: cannot be opened as video ({error})') from error
+        if not self._container.streams.video:
+            raise MediaError(f'{path}: found no pictures, expected a video stream')
+        stream = self._container.streams.video[0]
+        stream.thread_type = 'AUTO'
+        self.size = (stream.height, stream.width)
+        length = stream.duration * stream.time_base if stream.duration else (self._container.duration or 0) / av.time_base
+        self.duration = float(length)
+        self._pictures, self._next, self._last = self._decode(stream), None, None
+        track = self._sounds.streams.audio[0] if self._sounds.streams.audio else None
+        self.sample_rate = track.rate if track else 16000
+        length = (track.duration * track.time_base if track.duration else self.duration) if track else 0.
+        self.sound_duration = float(length)
+        self._samples = self._decode_sound(track) if track else iter(())
+        self._buffer, self._buffer_start = np.zeros((1, 0), np.float32), 0
+
+    def _decode(self, stream) -> Iterator[tuple[float, object]]:
+        try:
+            first = None
+            for frame in self._container.decode(stream):
+                first = frame.time if first is None else first  # a stream need not start at zero
+                yield frame.time - first, frame
+        except self._av.error.FFmpegError as error:
+            raise MediaError(f'{self.name}: the pictures cannot be decoded ({error})') from error
+
+    def _decode_sound(self, track) -> Iterator[np.ndarray]:
+        resampler = self._av.AudioResampler(format='fltp', rate=track.rate)
+        try:
+            for frame in self._sounds.decode(track):
+                yield from (out.to_ndarray() for out in resampler.resample(frame))
+            yield from (out.to_ndarray() for out in resampler.resample(None))
+        except self._av.error.FFmpegError as error:
+            raise AudioFileError(f'{self.name}: the sound cannot be decoded ({error})') from error
+
+    def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
+        for time in times:
+            while self._last is None or (self._next is not None and self._next[0] <= time + 1e-6):
+                if self._next is not None:
+                    self._last = self._next
+                self._next = next(self._pictures, None)
+                if self._last is None and self._next is None:
+                    raise MediaError(f'{self.name}: found no pictures that can be decoded')
+                self._last = self._last or self._next
+            yield self._last[1].to_ndarray(format='rgb24')
+
+    def sound(self, start: float, end: float) -> np.ndarray:
+        first, last = round(start * self.sample_rate), round(end * self.sample_rate)
+        if first < self._buffer_start:
+            raise ValueError(f'{self.name}: sound is read forward only; {start} s lies before what is held')
+        parts, held = [self._buffer], self._buffer_start + self._buffer.shape[1]
+        while held < last:
+            part = next(self._samples, None)
+            if part is None:
+                break
+            if not parts[0].size:
+                parts[0] = np.zeros((len(part), 0), np.float32)
+            parts.append(part)
+            held += part.shape[1]
+        joined = np.concatenate(parts, axis=1)
+        self._buffer = joined[:, max(0, first - self._buffer_start):]
+        self._buffer_start = max(first, self._buffer_start) if joined.size else self._buffer_start
+        return self._buffer[:, :last - first]
+
+    def close(self) -> None:
+        self._container.close()
+        self._sounds.close()
+
+
+def open_media(source: str | Path | dict, *, audio: str | None = None, fps: float | None = None) -> Media:
+    """A video file, a folder of pictures, or ``dict(frames=, waveform=, sample_rate=, fps=)``.
+
+    Args:
+        source: the input.
+        audio: sound file of a folder.
+        fps: pictures per second of a folder.
+    """
+    if isinstance(source, dict):
+        return ArrayMedia(**source)
+    if os.path.isdir(source):
+        return FolderMedia(source, audio, fps or 1.)
+    if audio is not None or fps is not None:
+        raise ValueError(f'{source}: audio and fps belong to folders of pictures')
+    return VideoMedia(source)

@@ -1,0 +1,148 @@
+"""What the inferencer writes: a video with masks and the original sound, masks as PNG, COCO run lengths."""
+import json
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmicf.visualization import AVSLocalVisualizer
+
+from .media import Media, VideoMedia, open_media
+
+KINDS = ('video', 'masks', 'rle')
+
+
+def run_lengths(mask: np.ndarray) -> dict:
+    """COCO's uncompressed run lengths of a boolean mask (H, W): column by column, starting with zeros."""
+    flat = np.asarray(mask, bool).ravel(order='F')
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return dict(size=list(mask.shape), counts=[0, *runs] if flat.size and flat[0] else runs)
+
+
+class ResultWriter:
+    """Writes predictions as they come.
+
+    Args:
+        folder: for the results of one input.
+        media: the input, for its name and size.
+        source: what it was opened from; the video is read a second time for its own pictures.
+        metainfo: classes and palette.
+        save: of 'video', 'masks', 'rle'.
+        fps: predictions per second, the frame rate of the video of a folder or an array.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+
+    def __init__(self, folder: Path, media: Media, source: str | dict, metainfo: dict, save: Sequence[str], fps: float) -> None:
+        unknown = [kind for kind in save if kind not in KINDS]
+        if unknown:
+            raise ValueError(f'save must name some of {list(KINDS)}, got {unknown}')
+        self.folder, self.media, self.source, self.save, self.fps = folder, media, source, save, fps
+        self.metainfo = metainfo
+        self.painter = AVSLocalVisualizer()
+        self.painter.dataset_meta = metainfo
+
+    def write(self, predictions: Iterator) -> list[str]:
+        """Consumes all predictions; the files and folders written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        if 'masks' in self.save:
+            (self.folder / 'masks').mkdir(exist_ok=True)
+            files.append(str(self.folder / 'masks'))
+            predictions = self._masks(predictions)
+        if 'rle' in self.save:
+            files.append(str(self.folder / 'masks.jsonl'))
+            predictions = self._rle(predictions)
+        if 'video' in self.save:
+            path = self.folder / 'overlay.mp4'
+            files.append(str(path))
+            if isinstance(self.media, VideoMedia):
+                self._video_like_the_input(predictions, path)
+            else:
+                self._video_of_predictions(predictions, path)
+        for _ in predictions:
+            pass
+        return files
+
+    def _masks(self, predictions: Iterator) -> Iterator:
+        palette = np.zeros((256, 3), np.uint8)
+        palette[:len(self.metainfo['palette'])] = self.metainfo['palette']
+        for prediction in predictions:
+            image = Image.fromarray(prediction.labels, mode='P')
+            image.putpalette(palette.ravel().tolist())
+            image.save(self.folder / 'masks' / f'{prediction.time:010.4f}.png')
+            yield prediction
+
+    def _rle(self, predictions: Iterator) -> Iterator:
+        with open(self.folder / 'masks.jsonl', 'w', encoding='utf-8') as file:
+            for prediction in predictions:
+                found = [c for c in np.unique(prediction.labels).tolist() if c]
+                segments = [dict(category_id=c, category=self.metainfo['classes'][c],
+                                 segmentation=run_lengths(prediction.labels == c)) for c in found]
+                file.write(json.dumps(dict(time=round(prediction.time, 4), segments=segments)) + '\n')
+                yield prediction
+
+    def _video_like_the_input(self, predictions: Iterator, path: Path) -> None:
+        """Every picture of the input with the mask nearest in time; the sound's packets are copied."""
+        import av
+        before, after = None, next(predictions, None)
+        with av.open(self.media.name) as given, av.open(str(path), 'w') as made:
+            pictures = given.streams.video[0]
+            pictures.thread_type = 'AUTO'
+            sound = given.streams.audio[0] if given.streams.audio else None
+            stream = made.add_stream('libx264', rate=pictures.average_rate or Fraction(25))
+            stream.width, stream.height = pictures.width // 2 * 2, pictures.height // 2 * 2  # yuv420p has even sides
+            stream.pix_fmt, stream.time_base = 'yuv420p', pictures.time_base
+            copy = made.add_stream_from_template(sound) if sound is not None else None
+            first = None
+            for packet in given.demux([s for s in (pictures, sound) if s is not None]):
+                if packet.stream is sound:
+                    if packet.dts is not None:
+                        packet.stream = copy
+                        made.mux(packet)
+                    continue
+                for frame in packet.decode():
+                    first = frame.time if first is None else first
+                    while after is not None and after.time <= frame.time - first:
+                        before, after = after, next(predictions, None)
+                    near = _nearest(before, after, frame.time - first)
+                    drawn = self.painter.overlay(frame.to_ndarray(format='rgb24'), near.labels)
+                    new = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:stream.height, :stream.width]), format='rgb24')
+                    new.pts, new.time_base = frame.pts, frame.time_base
+                    made.mux(stream.encode(new))
+            made.mux(stream.encode())
+
+    def _video_of_predictions(self, predictions: Iterator, path: Path) -> None:
+        """One picture per prediction at ``fps``, with the sound of the input."""
+        import av
+        again = open_media(self.source) if isinstance(self.source, dict) else self.media
+        with av.open(str(path), 'w') as made:
+            stream = made.add_stream('libx264', rate=Fraction(self.fps).limit_denominator(1000))
+            stream.width, stream.height, stream.pix_fmt = self.media.size[1] // 2 * 2, self.media.size[0] // 2 * 2, 'yuv420p'
+            track = None
+            if self.media.sound_duration:
+                rate = self.media.sample_rate
+                samples = again.sound(0., self.media.sound_duration)[:2]
+                track = made.add_stream('aac', rate=rate, layout='mono' if len(samples) == 1 else 'stereo')
+            for prediction in predictions:
+                frame, = again.frames([prediction.time])
+                drawn = self.painter.overlay(frame, prediction.labels)[:stream.height, :stream.width]
+                made.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format='rgb24')))
+            made.mux(stream.encode())
+            if track is not None:
+                sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format='fltp', layout=track.layout.name)
+                sound.rate = rate
+                resampler = av.AudioResampler(format=track.format, layout=track.layout, rate=track.rate, frame_size=1024)
+                for part in [*resampler.resample(sound), *resampler.resample(None)]:
+                    made.mux(track.encode(part))
+                made.mux(track.encode())
+
+
+def _nearest(before, after, time: float):
+    if before is None or after is None:
+        return before or after
+    return before if time - before.time <= after.time - time else after

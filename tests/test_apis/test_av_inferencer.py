@@ -1,0 +1,176 @@
+"""Videos, folders and arrays through the inferencer."""
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from mmicf.apis import AVSInferencer
+from mmicf.apis.av_inferencer import window_starts
+from mmicf.apis.media import MediaError, VideoMedia
+from mmicf.apis.result_writer import run_lengths
+from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
+from mmicf.registry import DATASETS, MODELS
+
+ROOT = Path(__file__).parents[2]
+CONFIG = 'configs/icf/icf_tiny_synthetic.py'
+
+
+@pytest.fixture(scope='module')
+def inferencer(tmp_path_factory):
+    """The tiny model with random weights, whose masks change with picture and sound."""
+    init_default_scope('mmicf')
+    torch.manual_seed(0)
+    cfg = Config.fromfile(ROOT / CONFIG)
+    model = MODELS.build({**cfg.model, 'icf': None})
+    path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return AVSInferencer(str(ROOT / CONFIG), str(path), device='cpu')
+
+
+def scene(seconds, fps, height=48, width=64):
+    """Pictures of a square that moves, and a tone that rises."""
+    frames = np.full((round(seconds * fps), height, width, 3), 40, np.uint8)
+    for i, frame in enumerate(frames):
+        x = int(i / len(frames) * (width - 16))
+        frame[8:24, x:x + 16] = (200, 80, 20)
+    t = np.arange(int(seconds * 16000)) / 16000
+    return frames, (0.3 * np.sin(2 * np.pi * (200 + 100 * t) * t)).astype(np.float32)
+
+
+def write_video(path, frames, waveform, fps, rate=16000):
+    with av.open(str(path), 'w') as file:
+        video = file.add_stream('libx264', rate=fps, options=dict(crf='1'))
+        video.height, video.width, video.pix_fmt = *frames[0].shape[:2], 'yuv420p'
+        if waveform is not None:
+            sound = file.add_stream('aac', rate=rate, layout='mono')
+            whole = av.AudioFrame.from_ndarray(waveform[None], format='fltp', layout='mono')
+            whole.rate = rate
+            resampler = av.AudioResampler(format='fltp', layout='mono', rate=rate, frame_size=1024)
+            for part in [*resampler.resample(whole), *resampler.resample(None)]:
+                file.mux(sound.encode(part))
+            file.mux(sound.encode())
+        for frame in frames:
+            file.mux(video.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+        file.mux(video.encode())
+
+
+def decoded_sound(path):
+    with av.open(str(path)) as file:
+        return np.concatenate([f.to_ndarray() for f in file.decode(audio=0)], 1)
+
+
+def test_a_folder_is_segmented_as_the_dataset_s_clip(inferencer, tmp_path):
+    write_tables(str(tmp_path), 'ms3', [r for split in ('train', 'val', 'test')
+                                        for r in write_clip(ClipJob(str(tmp_path), 'ms3', split, 0, 0, 64))])
+    cfg = dict(inferencer.cfg.test_dataloader.dataset, data_root=str(tmp_path / 'Multi-sources'))
+    dataset = DATASETS.build(cfg)
+    info = dataset.get_data_info(0)
+    with torch.no_grad():
+        sample, = inferencer.model.test_step(pseudo_collate([dataset[0]]))
+    result = inferencer(str(Path(info['frame_paths'][0]).parent), audio=info['audio'][0]['path'], progress=False)
+    assert [p.time for p in result['predictions']] == [k + 15 / 16 for k in range(5)]
+    for prediction, frame in zip(result['predictions'], sample.frames, strict=True):
+        assert np.allclose(prediction.score, frame.av_score.data[0].numpy(), atol=1e-5)
+        assert np.array_equal(prediction.labels, frame.pred_sem_seg.data[0].numpy())
+
+
+def test_video_out_keeps_pictures_times_and_sound(inferencer, tmp_path):
+    frames, waveform = scene(7, 10)
+    write_video(tmp_path / 'in.mp4', frames, waveform, 10)
+    result = inferencer(str(tmp_path / 'in.mp4'), out_dir=str(tmp_path / 'out'), progress=False)
+    overlay, masks, rle = (tmp_path / 'out/in' / name for name in ('overlay.mp4', 'masks', 'masks.jsonl'))
+    assert result['files'] == [str(masks), str(rle), str(overlay)]
+    with av.open(str(overlay)) as made, av.open(str(tmp_path / 'in.mp4')) as given:
+        times, expected = ([f.time for f in file.decode(video=0)] for file in (made, given))
+    assert len(times) == 70 and np.allclose(np.diff(times), np.diff(expected), atol=1e-3)
+    assert abs(times[0] - expected[0]) < 0.1
+    assert np.array_equal(decoded_sound(overlay), decoded_sound(tmp_path / 'in.mp4'))
+    memory = inferencer(str(tmp_path / 'in.mp4'), progress=False)['predictions']
+    assert [p.time for p in memory] == [k + 15 / 16 for k in range(7)]
+    files = sorted(masks.iterdir())
+    lines = [json.loads(line) for line in rle.read_text().splitlines()]
+    for prediction, file, line in zip(memory, files, lines, strict=True):
+        assert np.array_equal(np.asarray(Image.open(file)), prediction.labels) and prediction.labels.shape == (48, 64)
+        assert line['time'] == round(prediction.time, 4)
+        for segment in line['segments']:
+            flat, value = [], 0
+            for run in segment['segmentation']['counts']:
+                flat += [value] * run
+                value = 1 - value
+            assert np.array_equal(np.array(flat).reshape(64, 48).T, prediction.labels == segment['category_id'])
+
+
+def test_windows_do_not_change_what_a_clip_says(inferencer):
+    """The last window of 7 s is shifted back to 2..7; its pictures are those of a clip that begins there."""
+    frames, waveform = scene(7, 1)
+    whole = inferencer(dict(frames=frames, waveform=waveform), progress=False)['predictions']
+    first = inferencer(dict(frames=frames[:5], waveform=waveform[:80000]), progress=False)['predictions']
+    last = inferencer(dict(frames=frames[2:], waveform=waveform[32000:]), progress=False)['predictions']
+    assert all(np.allclose(a.score, b.score, atol=1e-3) for a, b in zip(whole[:3], first[:3], strict=True))
+    assert all(np.allclose(a.score, b.score, atol=1e-3) for a, b in zip(whole[5:], last[3:], strict=True))
+    dense = inferencer(dict(frames=frames, waveform=waveform), fps=2, overlap=3, progress=False)['predictions']
+    times = [p.time for p in dense]
+    assert times == sorted(set(times)) and len(times) == 13 and np.allclose(np.diff(times), 0.5)
+
+
+def test_window_starts():
+    assert window_starts(5, 5, 0) == [0] and window_starts(3, 3, 2) == [0]
+    assert window_starts(12, 5, 0) == [0, 5, 7] and window_starts(9, 5, 3) == [0, 2, 4]
+
+
+def test_sound_of_a_video_is_read_piece_by_piece(tmp_path):
+    frames, waveform = scene(6, 5)
+    write_video(tmp_path / 'in.mp4', frames, waveform, 5)
+    whole = decoded_sound(tmp_path / 'in.mp4')
+    media = VideoMedia(tmp_path / 'in.mp4')
+    for start, end in ((0, 2.5), (1.5, 3), (4, 9)):
+        part = media.sound(start, end)
+        assert np.array_equal(part, whole[:, round(start * 16000):round(end * 16000)])
+    shown = [f.mean() for f in VideoMedia(tmp_path / 'in.mp4').frames([0, 0.19, 0.2, 5.9])]
+    assert shown[0] == shown[1] and len(shown) == 4
+
+
+@pytest.mark.parametrize('seconds, missing', [(0, 'no sound'), (2, r'found 2\.\d+ s of sound for 6\.00 s')])
+def test_missing_sound_is_an_error_or_silence(inferencer, tmp_path, seconds, missing):
+    frames, waveform = scene(6, 5)
+    write_video(tmp_path / 'in.mp4', frames, waveform[:seconds * 16000] if seconds else None, 5)
+    with pytest.raises(MediaError, match=missing):
+        inferencer(str(tmp_path / 'in.mp4'), progress=False)
+    assert len(inferencer(str(tmp_path / 'in.mp4'), missing_sound='silence', progress=False)['predictions']) == 6
+
+
+def test_lists_folders_and_bad_input(inferencer, tmp_path):
+    frames, waveform = scene(3, 1)
+    (tmp_path / 'clip').mkdir()
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f'clip/{i + 8}.png')  # 10.png comes after 9.png
+    soundfile.write(tmp_path / 'clip.wav', waveform, 16000, subtype='FLOAT')
+    array, folder = inferencer([dict(frames=frames, waveform=waveform), str(tmp_path / 'clip')], progress=False)
+    assert all(np.allclose(a.score, b.score, atol=1e-4) for a, b in zip(array['predictions'], folder['predictions'], strict=True))
+    out = inferencer(str(tmp_path / 'clip'), out_dir=str(tmp_path / 'out'), save=['video'], progress=False)
+    assert decoded_sound(out['files'][0]).shape[1] >= 3 * 16000
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        inferencer('nowhere.mp4')
+    (tmp_path / 'no.mp4').write_text('no video')
+    with pytest.raises(MediaError, match=r'no\.mp4: cannot be opened'):
+        inferencer(str(tmp_path / 'no.mp4'))
+    with pytest.raises(MediaError, match='uint8'):
+        inferencer(dict(frames=frames.astype(float), waveform=waveform))
+    with pytest.raises(ValueError, match='overlap'):
+        inferencer(dict(frames=frames, waveform=waveform), overlap=5)
+    with pytest.raises(FileNotFoundError, match='no_such_model'):
+        AVSInferencer('no_such_model', 'x.pth')
+
+
+def test_run_lengths():
+    mask = np.array([[1, 0, 0], [1, 1, 0]], bool)
+    assert run_lengths(mask) == dict(size=[2, 3], counts=[0, 2, 1, 1, 2])
+    assert run_lengths(np.zeros((2, 2), bool)) == dict(size=[2, 2], counts=[4])
