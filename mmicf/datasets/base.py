@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset
 from mmicf.registry import TRANSFORMS
 
 from .clip_files import DatasetError, Problem, find_problems
+from .offscreen import move_offscreen_sounds, set_categories
 
 
 class BaseAVDataset(BaseDataset):
@@ -37,6 +38,9 @@ class BaseAVDataset(BaseDataset):
         seed: of the random draws; None takes the run's, which ``SeedHook`` sets (0 outside of training).
         shuffle_audio: seed of a permutation that gives every clip the sound of another clip with equally many frames
             (no clip keeps its own), to test what a model owes to hearing. None leaves the sound.
+        offscreen_audio: seed of a draw that gives every clip the sound of another clip with equally many frames and no class in
+            common, by ``category`` or ``categories``: sound that nothing in view makes. None leaves the sound.
+        categories: json file of ``{clip_id: [class names]}``, for sets that name no classes (MS3).
         log_mel_dir: folder of cached ``{clip_id}.npy`` log-mel files; it replaces the layout's own log-mel files.
         verify: look for every file when the dataset is built (one listing per folder) and report all that is missing at
         once.
@@ -57,7 +61,8 @@ class BaseAVDataset(BaseDataset):
 
     def __init__(self, *, data_root: str, split: str, pipeline: Sequence[dict | Callable] = (),
                  ann_file: str | None = None, seed: int | None = None, shuffle_audio: int | None = None,
-                 log_mel_dir: str | None = None, verify: bool = True, indices: int | Sequence[int] | None = None,
+                 offscreen_audio: int | None = None, categories: str | None = None, log_mel_dir: str | None = None,
+                 verify: bool = True, indices: int | Sequence[int] | None = None,
                  metainfo: dict | None = None, serialize_data: bool = True, test_mode: bool = False,
                  lazy_init: bool = False) -> None:
         if split not in self.SPLITS:
@@ -65,6 +70,9 @@ class BaseAVDataset(BaseDataset):
         self.split = split
         self.seed = seed
         self.shuffle_audio = shuffle_audio
+        if shuffle_audio is not None and offscreen_audio is not None:
+            raise ValueError('shuffle_audio and offscreen_audio both move the sounds: give one of them')
+        self.offscreen_audio, self.categories = offscreen_audio, categories
         self.log_mel_dir = log_mel_dir
         self.verify = verify
         self.epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -108,8 +116,12 @@ class BaseAVDataset(BaseDataset):
             if problems:
                 title = f'{type(self).__name__} {self.split} at {self.data_root}'
                 raise DatasetError(title, problems, len(self.data_list))
+        if self.categories is not None:
+            set_categories(self.data_list, self.categories)
         if self.shuffle_audio is not None:
             self._shuffle_audio(self.shuffle_audio)
+        if self.offscreen_audio is not None:
+            move_offscreen_sounds(self.data_list, self.offscreen_audio)
         self._clip_lengths = np.array([info['num_frames'] for info in self.data_list], dtype=np.int64)
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()

@@ -71,3 +71,21 @@ def _iou(a: np.ndarray, b: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """IoU of unions of disjoint objects, boolean (..., K)."""
     union = ((a | b) * areas).sum(-1)
     return ((a & b) * areas).sum(-1) / np.maximum(union, 1)
+
+
+def scene_categories(truth: str) -> dict[str, dict[str, list[str]]]:
+    """``{clip_id: {"in_view": [names], "sounds": [names]}}`` of a split's truth folder, for ``categories`` of a dataset.
+
+    Raises:
+        FileNotFoundError: the folder holds no truth files.
+    """
+    paths = sorted(glob(os.path.join(truth, '*.npz')))
+    if not paths:
+        raise FileNotFoundError(f'{truth}: found no truth files (*.npz), expected those of synthetic_avs.py')
+    out = {}
+    for path in paths:
+        scene = load_truth(path)
+        sounds = [*scene.kinds[scene.sounding.any(0)], *scene.offscreen_kinds[scene.offscreen.any(0)]]
+        out[os.path.basename(path)[:-len('.npz')]] = dict(
+            in_view=[f'kind{k}' for k in scene.kinds], sounds=sorted({f'kind{k}' for k in sounds}))
+    return out

@@ -1,5 +1,7 @@
 """Metrics of both families."""
 from .frame_evaluator import FrameEvaluator
-from .metrics import ActivatedAreaMetric, AVSBenchMetric, AVSConfusionMetric, AVSPredictionWriter
+from .metrics import ActivatedAreaMetric, AVSBenchMetric, AVSConfusionMetric, AVSPredictionWriter, AVSRobustMetric
 
-__all__ = ['AVSBenchMetric', 'AVSConfusionMetric', 'AVSPredictionWriter', 'ActivatedAreaMetric', 'FrameEvaluator']
+__all__ = [
+    'AVSBenchMetric', 'AVSConfusionMetric', 'AVSPredictionWriter', 'AVSRobustMetric', 'ActivatedAreaMetric', 'FrameEvaluator'
+]

@@ -1,6 +1,6 @@
 """Transforms of one clip."""
 from .audio_features import FitWaveform, LogMel
-from .corruption import AudioNoise, FrameMixing, SilenceAudio
+from .corruption import AudioNoise, FrameMixing, NegativeAudio, NoiseAudio, SilenceAudio
 from .formatting import PackAVSInputs
 from .geometric import ClipCenterCrop, ClipRandomCrop, ClipRandomFlip, ClipRandomResize, ClipResize
 from .loading_anchors import LoadAnchors
@@ -12,5 +12,5 @@ from .photometric import ClipPhotoMetricDistortion
 __all__ = [
     'AudioNoise', 'ClipCenterCrop', 'ClipPhotoMetricDistortion', 'ClipRandomCrop', 'ClipRandomFlip', 'ClipRandomResize',
     'ClipResize', 'FitWaveform', 'FrameMixing', 'LoadAnchors', 'LoadAudio', 'LoadFrames', 'LoadLogMel', 'LoadMaskiges', 'LoadMasks',
-    'LogMel', 'PackAVSInputs', 'SilenceAudio'
+    'LogMel', 'NegativeAudio', 'NoiseAudio', 'PackAVSInputs', 'SilenceAudio'
 ]

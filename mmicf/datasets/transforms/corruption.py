@@ -63,6 +63,71 @@ class SilenceAudio(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class NoiseAudio(BaseTransform):
+    """Replace the waveform by white Gaussian noise of its own RMS (a silent clip gets −40 dB of full scale)."""
+
+    def transform(self, results: dict) -> dict:
+        waveform = _waveform(results, 'NoiseAudio')
+        rms = math.sqrt(np.mean(np.square(waveform, dtype=np.float64))) or 0.01
+        noise = results['rng'].standard_normal(waveform.shape)
+        results['waveform'] = (noise * rms / math.sqrt(np.mean(np.square(noise)))).astype(np.float32)
+        return results
+
+
+@TRANSFORMS.register_module()
+class NegativeAudio(BaseTransform):
+    """Training on sound that belongs to nothing in view (AVSBench-Robust): the masks of such a clip are empty.
+
+    A share ``prob`` of the clips becomes negative: half of them silent, half with the sound of another clip, which is drawn
+    again, up to 20 times, while it shares a class name with the clip. Put it behind ``LoadMasks`` and ``LoadAudio``.
+
+    MS3 names no classes, so the other clip may sound like what is in view there.
+
+    Args:
+        prob: share of negative clips; AVSBench-Robust takes 0.1.
+        load_audio: config of the ``LoadAudio`` that reads the other clip's sound, the pipeline's own.
+    """
+
+    def __init__(self, *, prob: float = 0.1, load_audio: dict | None = None) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f'prob must lie in [0, 1], got {prob}')
+        self.prob = prob
+        self.load_audio = TRANSFORMS.build(load_audio or dict(type='LoadAudio'))
+
+    def transform(self, results: dict) -> dict:
+        waveform, rng = _waveform(results, 'NegativeAudio'), results['rng']
+        if 'masks' not in results and any(results['has_gt']):
+            raise ValueError(f'clip {results["clip_id"]}: NegativeAudio must come after LoadMasks')
+        draw = rng.random()
+        if draw >= self.prob:
+            return results
+        if draw < self.prob / 2:
+            results['waveform'] = np.zeros_like(waveform)
+        else:
+            donor = self._donor(results)
+            other = self.load_audio.transform(dict(audio=donor['audio'], clip_id=donor['clip_id']))
+            results['waveform'], results['sample_rate'] = other['waveform'], other['sample_rate']
+        results['masks'] = [None if mask is None else np.zeros_like(mask) for mask in results.get('masks', [])]
+        return results
+
+    @staticmethod
+    def _donor(results: dict) -> dict:
+        for _ in range(20):
+            donor = results['get_donor'](results['rng'])
+            if not class_names(donor) & class_names(results):
+                break
+        return donor
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob})'
+
+
+def class_names(info: dict) -> set[str]:
+    """The object classes that a clip's ``category`` names; empty where it names none."""
+    return set((info['category'] or '').split('_')) - {'', 'background', 'off-the-screen'}
+
+
+@TRANSFORMS.register_module()
 class FrameMixing(BaseTransform):
     """Replace frames of some clips by the same-numbered frames of another clip (ICF's ablation of r^v).
 

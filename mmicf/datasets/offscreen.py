@@ -1,0 +1,51 @@
+"""Sounds that nothing in view makes: every clip gets the sound of a clip whose classes it does not show."""
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .transforms.corruption import class_names
+
+
+def set_categories(clips: Sequence[dict], path: str) -> None:
+    """Write the class names of a json file into the clips' ``category`` (in view) and ``sounds``.
+
+    The file holds ``{clip_id: [names]}``, or ``{clip_id: {"in_view": [names], "sounds": [names]}}`` where silent objects are known.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or a clip that it does not name.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such file; expected json of clip_id to class names')
+    named = json.loads(Path(path).read_text(encoding='utf-8'))
+    for clip in clips:
+        if clip['clip_id'] not in named:
+            raise ValueError(f'{path}: found no entry for clip {clip["clip_id"]}, expected one for each')
+        entry = named[clip['clip_id']]
+        in_view, sounds = (entry['in_view'], entry['sounds']) if isinstance(entry, dict) else (entry, entry)
+        clip['category'], clip['sounds'] = '_'.join(in_view), list(sounds)
+
+
+def move_offscreen_sounds(clips: Sequence[dict], seed: int) -> None:
+    """Give each clip the sound of another one with as many frames, none of whose sounding classes is in its view.
+
+    A sound may go to several clips: a permutation that keeps all classes apart need not exist.
+
+    Raises:
+        ValueError: no clip names a class, or no sound is left for one.
+    """
+    rng = np.random.default_rng(seed)
+    in_view = [class_names(clip) for clip in clips]
+    heard = [set(clip['sounds']) if 'sounds' in clip else names for clip, names in zip(clips, in_view, strict=True)]
+    if not any(in_view):
+        raise ValueError(f'offscreen_audio: none of {len(clips)} clips names a class; give categories, a json file of clip_id to '
+                         'class names')
+    sounds = [(clip['audio'], clip['log_mel_path']) for clip in clips]
+    for i, clip in enumerate(clips):
+        others = [j for j, other in enumerate(clips)
+                  if other['num_frames'] == clip['num_frames'] and heard[j] and not in_view[i] & heard[j]]
+        if not others:
+            raise ValueError(f'offscreen_audio: every sound of {clip["num_frames"]} frames has a class that {clip["clip_id"]} '
+                             f'shows ({", ".join(sorted(in_view[i]))})')
+        clip['audio'], clip['log_mel_path'] = sounds[int(rng.choice(others))]

@@ -1,0 +1,140 @@
+#!/usr/bin/env python
+"""What a model makes of sound that is not the clip's: the question of AVSBench-Robust, for any model and set.
+
+One model, one set of masks, one audio front end, one way of grouping clips: only the sound (or the pictures) changes. J and F stay
+those against the clip's own masks, so under silence, noise and off-screen sound lower is better; ``area`` is the share of marked
+pixels and ``empty_J`` the share of unmarked ones.
+
+    python tools/analysis_tools/robustness.py CONFIG CHECKPOINT --out work_dirs/robustness --snr 20 10 0
+"""
+import argparse
+import copy
+import csv
+import json
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from mmicf.datasets.synthetic_truth import scene_categories
+from mmicf.utils.checkpoint import use_safe_loading
+from mmicf.utils.model_report import table
+from mmicf.utils.setup_env import checkpoint_check, drop_training_parts
+
+COLUMNS = ('J', 'F', 'JF', 'area', 'empty_J')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--out', default='work_dirs/robustness', help='folder for robustness.csv, .png and .pdf')
+    parser.add_argument('--seed', type=int, default=0, help='of noise, shuffling and off-screen sounds')
+    parser.add_argument('--snr', type=float, nargs='*', default=[20., 10., 0., -10.], help='dB of noise added to the sound')
+    parser.add_argument('--mix', type=float, nargs='*', default=[0.25], help="shares of clips with another clip's frames")
+    parser.add_argument('--categories', help='json of clip_id to class names, for off-screen sound on sets that name none (MS3)')
+    parser.add_argument('--truth', help="a synthetic split's truth folder, in place of --categories")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    return parser.parse_args()
+
+
+def after(pipeline: list, name: str, step: dict) -> list:
+    """The pipeline with ``step`` behind the transform ``name``.
+
+    Raises:
+        ValueError: it has no such transform.
+    """
+    names = [transform['type'].rpartition('.')[2] for transform in pipeline]
+    if name not in names:
+        raise ValueError(f'robustness needs a test pipeline with {name}, found {names}; stored log-mel files cannot be changed')
+    place = names.index(name) + 1
+    return [*pipeline[:place], step, *pipeline[place:]]
+
+
+def conditions(args: argparse.Namespace, categories: str | None) -> dict[str, dict]:
+    """Name → ``dict(after=, step=)`` for the pipeline, or ``dict(dataset=)`` options of the dataset."""
+    out = {
+        'original': {},
+        'silence': dict(after='LoadAudio', step=dict(type='mmicf.SilenceAudio')),
+        'noise': dict(after='LoadAudio', step=dict(type='mmicf.NoiseAudio')),
+        'off-screen': dict(dataset=dict(offscreen_audio=args.seed, categories=categories)),
+        'shuffled': dict(dataset=dict(shuffle_audio=args.seed)),
+    }
+    for snr in args.snr:
+        out[f'SNR {snr:g} dB'] = dict(after='LoadAudio', step=dict(type='mmicf.AudioNoise', snr_db=snr))
+    for share in args.mix:
+        out[f'mixed {share:g}'] = dict(after='LoadMasks', step=dict(type='mmicf.FrameMixing', ratio=share))
+    return out
+
+
+def run(cfg: Config, name: str, change: dict, out: Path) -> dict[str, float]:
+    """Scores of one condition."""
+    cfg = copy.deepcopy(cfg)
+    dataset = cfg.test_dataloader.dataset
+    if 'step' in change:
+        dataset.pipeline = after(dataset.pipeline, change['after'], change['step'])
+    dataset.update(change.get('dataset', {}))
+    cfg.work_dir, cfg.experiment_name = str(out / 'runs'), name.replace(' ', '_')
+    return Runner.from_cfg(cfg).test()
+
+
+def robust_metric(evaluators: list | dict) -> dict:
+    """AVSRobustMetric with the settings of the config's AVSBenchMetric."""
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    own = next((dict(e) for e in evaluators if e['type'].rpartition('.')[2] == 'AVSBenchMetric'), dict(task='semantic'))
+    own.pop('per_class_out', None)
+    return {**own, 'type': 'mmicf.AVSRobustMetric'}
+
+
+def plot(rows: list[dict], title: str, path: Path) -> None:
+    """J, F and area of every condition, as png and pdf."""
+    figure = Figure(figsize=(1.6 + 0.9 * len(rows), 4.2), layout='constrained')
+    axes = figure.subplots()
+    for k, (column, label) in enumerate((('J', 'J'), ('F', 'F'), ('area', 'marked area'))):
+        axes.bar([i + 0.27 * (k - 1) for i in range(len(rows))], [row[column] for row in rows], 0.25, label=label)
+    axes.set_xticks(range(len(rows)), [row['condition'] for row in rows], rotation=30, ha='right')
+    axes.set(ylabel='%', ylim=(0, 100), title=title)
+    axes.legend(frameon=False, ncols=3)
+    FigureCanvasAgg(figure)
+    for suffix in ('.png', '.pdf'):
+        figure.savefig(path.with_suffix(suffix), dpi=150)
+
+
+def main() -> None:
+    args = parse_args()
+    use_safe_loading()
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg.setdefault('randomness', {})['seed'] = args.seed
+    cfg.test_dataloader.dataset.seed = args.seed
+    cfg.test_evaluator = [robust_metric(cfg.test_evaluator)]
+    if 'visualization' in cfg.get('default_hooks', {}):
+        cfg.default_hooks.visualization.draw = False
+    checkpoint_check(cfg, strict=True)
+    drop_training_parts(cfg)
+    categories = args.categories
+    if args.truth:
+        categories = str(out / 'categories.json')
+        Path(categories).write_text(json.dumps(scene_categories(args.truth)), encoding='utf-8')
+    rows = [{'condition': name, **run(cfg, name, change, out)} for name, change in conditions(args, categories).items()]
+    for row in rows:
+        row['drop'] = rows[0]['J'] - row['J']
+    with open(out / 'robustness.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, ['condition', *COLUMNS, 'drop'], extrasaction='ignore')
+        writer.writeheader()
+        writer.writerows(rows)
+    plot(rows, Path(args.config).stem, out / 'robustness.png')
+    print(f'\n{args.config} with {args.checkpoint}; masks, metric and front end are the same in every row')
+    lines = [[row['condition'], *(f'{row[c]:.2f}' for c in (*COLUMNS, 'drop'))] for row in rows]
+    print(table(['condition', *COLUMNS, 'drop of J'], lines))
+    print(f'{out}/robustness.csv, .png, .pdf')
+
+
+if __name__ == '__main__':
+    main()
