@@ -60,7 +60,6 @@ def unusable_files(clip: dict) -> list[Problem]:
 
 def _picture_problems(clip: dict) -> list[Problem]:
     out, shape = [], None
-    load = LoadMasks()
     for i, path in enumerate(clip['frame_paths']):
         size = None
         if os.path.isfile(path):
@@ -75,7 +74,7 @@ def _picture_problems(clip: dict) -> list[Problem]:
         mask = clip['mask_paths'][i]
         if clip['has_gt'][i] and shape is not None and os.path.isfile(mask):
             try:
-                load._load(mask, {**clip, 'ori_shape': shape})
+                LoadMasks.load(mask, {**clip, 'ori_shape': shape})
             except ValueError as error:
                 out.append(_problem(clip, mask, error, f'mask of frame {i + 1}'))
     return out

@@ -63,36 +63,60 @@ class LoadMasks(BaseTransform):
     def transform(self, results: dict) -> dict:
         if 'ori_shape' not in results:
             raise ValueError(f'clip {results["clip_id"]}: LoadMasks must come after LoadFrames')
-        results['masks'] = [self._load(path, results) if labelled else None
+        results['masks'] = [self.load(path, results) if labelled else None
                             for path, labelled in zip(results['mask_paths'], results['has_gt'], strict=True)]
         return results
 
-    def _load(self, path: str, results: dict) -> np.ndarray:
-        mode, num_classes = results['mask_mode'], results['num_classes']
-        image = _open(path)
-        if (image.height, image.width) != tuple(results['ori_shape']):
-            height, width = results['ori_shape']
-            raise ValueError(f'{path}: found a mask of {image.height}x{image.width}, expected {height}x{width} like '
-                             f'the frames of clip {results["clip_id"]}')
-        if mode == 'binary':
-            return _binary(image, path)
-        if mode == 'palette':
-            return _from_colours(image, path, num_classes)
-        raw = _indices(image, path)
+    @staticmethod
+    def load(path: str, results: dict) -> np.ndarray:
+        """uint8 (H, W) class ids of one mask; of the frames' size where ``results`` has their ``ori_shape``."""
+        shape = results.get('ori_shape')
+        try:
+            return load_mask(path, results['mask_mode'], results['num_classes'], results['mask_lut'], shape)
+        except _WrongSize as error:
+            raise ValueError(f'{error} like the frames of clip {results["clip_id"]}') from None
+
+
+class _WrongSize(ValueError):
+    """A mask of another size than expected."""
+
+
+def load_mask(path: str, mode: str, num_classes: int, lut: np.ndarray | None = None,
+              shape: tuple[int, int] | None = None) -> np.ndarray:
+    """uint8 (H, W) class ids of one mask file, read as :class:`LoadMasks` says.
+
+    Args:
+        path: the file.
+        mode: 'binary', 'index', 'palette' or 'coco'.
+        num_classes: ids allowed are below it, and 255.
+        lut: of 'coco'.
+        shape: (H, W) that the mask must have.
+
+    Raises:
+        FileNotFoundError, ValueError: see :class:`LoadMasks`.
+    """
+    image = _open(path)
+    if shape is not None and (image.height, image.width) != tuple(shape):
+        raise _WrongSize(f'{path}: found a mask of {image.height}x{image.width}, expected {shape[0]}x{shape[1]}')
+    if mode == 'binary':
+        return _binary(image, path)
+    if mode == 'palette':
+        return _from_colours(image, path, num_classes)
+    raw = _indices(image, path)
+    if mode == 'coco':
+        mask = lut[np.clip(raw, 0, IGNORE)]
+    elif mode == 'index':
+        mask = raw
+    else:
+        raise ValueError(f"{path}: mask_mode must be 'binary', 'index', 'palette' or 'coco', got {mode!r}")
+    wrong = ((mask >= num_classes) & (mask != IGNORE)) | (raw < 0) | (raw > IGNORE)
+    if wrong.any():
+        expected = f'0..{num_classes - 1} or 255'
         if mode == 'coco':
-            mask = results['mask_lut'][np.clip(raw, 0, IGNORE)]
-        elif mode == 'index':
-            mask = raw
-        else:
-            raise ValueError(f"{path}: mask_mode must be 'binary', 'index', 'palette' or 'coco', got {mode!r}")
-        wrong = ((mask >= num_classes) & (mask != IGNORE)) | (raw < 0) | (raw > IGNORE)
-        if wrong.any():
-            expected = f'0..{num_classes - 1} or 255'
-            if mode == 'coco':
-                expected = f'{np.flatnonzero(results["mask_lut"] < num_classes).tolist()} or 255'
-            values = np.unique(raw[wrong])[:10].tolist()
-            raise ValueError(f'{path}: found the values {values} in {int(wrong.sum())} pixels, expected {expected}')
-        return mask.astype(np.uint8)
+            expected = f'{np.flatnonzero(lut < num_classes).tolist()} or 255'
+        values = np.unique(raw[wrong])[:10].tolist()
+        raise ValueError(f'{path}: found the values {values} in {int(wrong.sum())} pixels, expected {expected}')
+    return mask.astype(np.uint8)
 
 
 def read_rgb(path: str) -> np.ndarray:
