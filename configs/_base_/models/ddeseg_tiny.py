@@ -1,5 +1,6 @@
 # A small DDESeg from random weights, with a memory of random numbers: its VGGish is not trained yet, so no sound says anything yet.
 audio_dims = 64
+channels = [24, 48, 80, 128]
 model = dict(
     type='DDESeg',
     data_preprocessor=dict(type='AVDataPreprocessor'),
@@ -13,6 +14,13 @@ model = dict(
     backbone=dict(
         type='DDESegBackbone',
         audio_dims=audio_dims,
-        encoder=dict(type='mmpretrain.TIMMBackbone', model_name='pvt_v2_b0', features_only=True, pretrained=False)),
+        encoder=dict(
+            type='mmpretrain.TIMMBackbone',
+            model_name='pvt_v2_b0',
+            features_only=True,
+            pretrained=False,
+            embed_dims=channels,
+            depths=(2, 2, 2, 1),
+            mlp_ratios=(4, 4, 4, 4))),
     decode_head=dict(
-        type='DDESegHead', num_classes=2, in_channels=[32, 64, 160, 256], embed_dims=64, dropout=0., loss=dict(type='RegionLoss')))
+        type='DDESegHead', num_classes=2, in_channels=channels, embed_dims=64, dropout=0., loss=dict(type='RegionLoss')))
