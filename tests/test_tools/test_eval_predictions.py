@@ -66,10 +66,12 @@ def predicted(request, tmp_path):
 
 def test_files_give_the_scores_of_the_test(predicted, monkeypatch, capsys):
     subset, root, out, (bench, confusion) = predicted
-    for _ in range(2):
+    for turn in range(2):
         text = run(monkeypatch, capsys, out, '--dataset', subset, '--root', root).out
         assert scores(text, 'avsbench') == pytest.approx([bench[k] for k in ('J', 'F', 'JF')], abs=1e-3)
         assert scores(text, 'confusion') == pytest.approx(list(confusion.values()), abs=1e-3)
+        if turn:
+            continue
         if subset == 'avss':  # and once more in palette colours, in the folders of the ground truth
             shutil.move(out, root.parent / 'flat')
             for path in (root.parent / 'flat').rglob('*.png'):

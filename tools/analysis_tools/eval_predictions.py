@@ -5,8 +5,8 @@
 
 Masks are looked for where ``tools/test.py --out`` writes them, ``{clip_id}/{name}_{1..T}.png`` for binary sets (S4 below its
 category) and ``{clip_id}/{0..T-1}.png`` for semantic ones, and under the names of the set's own ground truth. They are PNG of 0 and
-255 or of 0 and 1 (binary), of class ids, or in the VOC palette. Masks of another size than the ground truth are compared at the ground
-truth's size (nearest pixel), or at ``--size``. F of hard masks is not F of scores: there is one threshold, so it is lower or equal.
+255 or of 0 and 1 (binary), of class ids, or in the VOC palette. Masks of another size than the ground truth are compared at its
+size (nearest pixel), or at ``--size``. F of hard masks is not F of scores: there is one threshold, so it is lower or equal.
 """
 import argparse
 from pathlib import Path
