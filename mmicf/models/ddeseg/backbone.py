@@ -80,25 +80,31 @@ class DDESegBackbone(BaseModule):
         fusion = FeatureFusion if style == 'paper' else GatedFusion
         self.fusions = nn.ModuleList([fusion(c, num_heads) for c in channels])
 
-    def forward(self, frames: Tensor, sounds: Tensor) -> tuple[list[Tensor], Tensor]:
+    def forward(self, frames: Tensor, sounds: Tensor | None = None) -> tuple[list[Tensor], Tensor | None]:
+        """Without sounds, the encoder alone."""
         x, maps, net = frames, [], self.encoder.timm_model
-        for i, (project, fuse) in enumerate(zip(self.audio_projections, self.fusions, strict=True)):
+        for i in range(len(self.fusions)):
             stage = net[f'stages_{i}']
             x = (stage.downsample if i else net['patch_embed'])(x)  # (N, h, w, C)
             size, pixels = x.shape[1:3], x.flatten(1, 2)
-            here = project(sounds)  # (N, K, C)
-            if self.style == 'released':
-                score = self.eliminations[i](here, pixels)
-                here = (score[..., None] * here).sum(1)
-            elif i > 0:
-                score = self.eliminations[i - 1](here, pixels)[..., None]
-                sounds, here = score * sounds, score * here
-            pixels = fuse(pixels, here)
+            if sounds is not None:
+                pixels, sounds = self._hear(i, pixels, sounds)
             for block in stage.blocks:
                 pixels = block(pixels, size)
             x = stage.norm(pixels).transpose(1, 2).unflatten(2, size)
             maps.append(x)
         return maps, sounds
+
+    def _hear(self, i: int, pixels: Tensor, sounds: Tensor) -> tuple[Tensor, Tensor]:
+        """Stage i: pixels (N, S, C) with the sounds (N, K, d) fused in, and the sounds that are left."""
+        here = self.audio_projections[i](sounds)  # (N, K, C)
+        if self.style == 'released':
+            score = self.eliminations[i](here, pixels)[..., None]
+            return self.fusions[i](pixels, (score * here).sum(1)), sounds
+        if i > 0:
+            score = self.eliminations[i - 1](here, pixels)[..., None]
+            sounds, here = score * sounds, score * here
+        return self.fusions[i](pixels, here), sounds
 
 
 def _projection(audio_dims: int, channels: int) -> nn.Sequential:
