@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mmicf.registry import DATASETS
+from mmicf.utils.class_names import AVSS_CLASSES, avss_palette
 
 from .base import BaseAVDataset
-from .class_names import AVSS_CLASSES, avss_palette
 from .csv_table import read_table, select_rows
 
 BINARY_METAINFO = dict(classes=('background', 'sounding'), palette=[[0, 0, 0], [255, 255, 255]])

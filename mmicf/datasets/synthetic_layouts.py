@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import soundfile
 
-from .class_names import AVSS_CLASSES, VPO_COCO_IDS, avss_palette
+from mmicf.utils.class_names import AVSS_CLASSES, VPO_COCO_IDS, avss_palette
+
 from .synthetic import Scene, clip_streams, draw_scene, draw_states
 from .synthetic_sound import SAMPLE_RATE, clip_sound
 from .synthetic_truth import save_truth, sounding_mask

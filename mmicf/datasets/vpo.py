@@ -4,9 +4,9 @@ import os
 import numpy as np
 
 from mmicf.registry import DATASETS
+from mmicf.utils.class_names import VPO_CLASSES, VPO_COCO_IDS, avss_palette
 
 from .base import BaseAVDataset
-from .class_names import VPO_CLASSES, VPO_COCO_IDS, avss_palette
 from .csv_table import read_table, select_rows
 
 FOLDERS = {'ss': 'VPO-SS', 'ms': 'VPO-MS', 'msmi': 'VPO-MSMI'}

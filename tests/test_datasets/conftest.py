@@ -71,7 +71,7 @@ def ms3_root(tmp_path) -> Path:
 @pytest.fixture
 def avss_root(tmp_path) -> Path:
     """Per split a v1s, a v1m and two v2 clips, with the three dirty tokens of the real metadata.csv."""
-    from mmicf.datasets.class_names import AVSS_CLASSES, avss_palette
+    from mmicf.utils.class_names import AVSS_CLASSES, avss_palette
     root, rows = tmp_path / 'AVSS', []
     palette = avss_palette()
     for seed, split in enumerate(('train', 'val', 'test')):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset
-from mmicf.datasets.class_names import AVSS_CLASSES
 from mmicf.datasets.clip_files import DatasetError
+from mmicf.utils.class_names import AVSS_CLASSES
 
 VISUAL = [dict(type='LoadFrames'), dict(type='LoadMasks')]
 

@@ -9,11 +9,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from mmicf.datasets.class_names import AVSS_CLASSES, S4_CATEGORIES, VPO_CLASSES, VPO_COCO_IDS, avss_palette
 from mmicf.datasets.synthetic import NUM_KINDS, SOUND_PRIOR, Scene, clip_streams, draw_kinds, draw_scene, draw_states
 from mmicf.datasets.synthetic_layouts import AVSS_NAMES, S4_NAMES, VPO_NAMES, ClipJob, write_clip, write_tables
 from mmicf.datasets.synthetic_sound import EXAMPLE_SECONDS, SAMPLE_RATE, TIMBRES, clip_sound
 from mmicf.datasets.synthetic_truth import chance_levels, load_truth, sounding_mask
+from mmicf.utils.class_names import AVSS_CLASSES, S4_CATEGORIES, VPO_CLASSES, VPO_COCO_IDS, avss_palette
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/synthetic_avs.py'
 

@@ -6,10 +6,10 @@ import pytest
 from scipy.optimize import nnls
 
 from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset, VPODataset
-from mmicf.datasets.class_names import AVSS_CLASSES, VPO_CLASSES
 from mmicf.datasets.synthetic_layouts import AVSS_NAMES, S4_NAMES, VPO_NAMES, ClipJob, write_clip, write_tables
 from mmicf.datasets.synthetic_sound import SAMPLE_RATE, TIMBRES, timbre
 from mmicf.datasets.synthetic_truth import load_truth
+from mmicf.utils.class_names import AVSS_CLASSES, VPO_CLASSES
 from mmicf.utils.log_mel import LOG_OFFSET, vggish_log_mel
 
 COUNTS = {'train': 6, 'val': 3, 'test': 3}

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from mmicf.datasets import VPODataset
-from mmicf.datasets.class_names import VPO_CLASSES
 from mmicf.datasets.vpo import coco_lut
+from mmicf.utils.class_names import VPO_CLASSES
 
 
 def infos(root, subset, split='train', **options):

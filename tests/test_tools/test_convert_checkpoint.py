@@ -20,6 +20,7 @@ PEERS = {
     'avsegformer_pvt_ms3': 'configs/avsegformer/avsegformer_pvt_ms3.py',
     'avsegformer_pvt_avss': 'configs/avsegformer/avsegformer_pvt_avss.py',
     'combo_pvt_ms3': 'configs/combo/combo_pvt_ms3_released.py',
+    'ddeseg_avss': 'configs/ddeseg/ddeseg_mit-released_avss.py',
 }
 
 
@@ -30,10 +31,13 @@ def test_every_published_tensor_has_its_place(name, published_state):
     state = published_state(name)
     vggish = published_state('vggish') if kind == 'tpavi' else None
     placed, unused = tool['convert_model'](kind, model, state, 'in.pth', vggish)
-    model.load_state_dict(placed, strict=True, assign=True)
+    may_miss = getattr(model, 'converter_may_miss', ())
+    missing, unexpected = model.load_state_dict(placed, strict=False, assign=True)
+    assert not unexpected and all(name.startswith(may_miss) for name in missing) and bool(missing) == bool(may_miss)
     numbers = sum(v.numel() for v in state.values()) + sum(v.numel() for v in (vggish or {}).values())
     assert numbers == sum(v.numel() for v in placed.values()) + sum(state[key].numel() for key in unused)
-    dead = {'tpavi': ('path4.resConfUnit1.', ), 'avsegformer': ('head.fpn.', 'head.attn_fc.'), 'combo': ('criterion.', )}[kind]
+    dead = {'tpavi': ('path4.resConfUnit1.', ), 'avsegformer': ('head.fpn.', 'head.attn_fc.'), 'combo': ('criterion.', ),
+            'ddeseg': ('backbone.av_aligners.', 'audio_model.head.', 'audio_model.tscam_conv.')}[kind]
     assert unused and all(key.startswith(dead) for key in unused)
     # A file without one tensor, with one too many, or of another shape is refused by name.
     key = next(iter(state))

@@ -11,10 +11,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmicf.datasets.class_names import avss_palette
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric, AVSPredictionWriter
 from mmicf.registry import DATASETS
+from mmicf.utils.class_names import avss_palette
 
 TOOL = str(Path(__file__).parents[2] / 'tools/analysis_tools/eval_predictions.py')
 KINDS = {'s4': ('AVSBenchS4Dataset', 'Single-source'), 'ms3': ('AVSBenchMS3Dataset', 'Multi-sources'),

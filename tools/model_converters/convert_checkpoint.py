@@ -4,7 +4,8 @@
 Whole models (the result is tested with ``tools/test.py CONFIG OUT``):
 
     convert_checkpoint.py tpavi configs/tpavi/tpavi_pvt_ms3.py IN OUT --vggish vggish-10086976.pth
-    convert_checkpoint.py avsegformer | combo | ddeseg CONFIG IN OUT
+    convert_checkpoint.py avsegformer | combo CONFIG IN OUT
+    convert_checkpoint.py ddeseg configs/ddeseg/ddeseg_mit-released_avss.py IN OUT --bank 1s_k5_feabank.npy
 
 Parts of models (the result is loaded by ``init_cfg=dict(type='Pretrained', checkpoint=OUT)`` of that part):
 
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from mmicf.models.audio_backbones.htsat import HTSAT_CONSTANTS, htsat_state
 from mmicf.models.backbones.official_weights import PVT_PUBLISHED, RESNET_PUBLISHED, pvt_v2_name
 from mmicf.models.combo.released_names import pixel_decoder_name
+from mmicf.models.ddeseg.released_names import released_memory
 from mmicf.registry import MODELS
 from mmicf.utils.checkpoint import model_state
 from mmicf.utils.conversion import place, rename
@@ -53,7 +55,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='published file')
     parser.add_argument('out', help='file to write')
     parser.add_argument('--vggish', help='vggish-10086976.pth, for files that hold no audio backbone (TPAVI)')
-    return parser.parse_args()
+    parser.add_argument('--bank', help='1s_k5_feabank.npy, the memory that DDESeg files lack')
+    args = parser.parse_args()
+    for kind, option in (('tpavi', 'vggish'), ('ddeseg', 'bank')):
+        if (args.kind == kind) != (getattr(args, option) is not None):
+            parser.error(f'--{option} belongs to {kind}, which needs it')
+    return args
 
 
 def build_on_meta(config: str) -> nn.Module:
@@ -61,7 +68,7 @@ def build_on_meta(config: str) -> nn.Module:
     cfg = Config.fromfile(config)
     init_default_scope(cfg.get('default_scope', 'mmicf'))
     with torch.device('meta'):
-        return MODELS.build({**cfg.model, 'icf': None})
+        return MODELS.build({name: part for name, part in cfg.model.items() if name != 'icf'})
 
 
 def convert_model(kind: str, model: nn.Module, state: Mapping[str, Tensor], path: str,
@@ -126,6 +133,8 @@ def main() -> None:
     else:
         vggish = read_checkpoint(args.vggish, published='vggish-10086976.pth') if args.vggish else None
         placed, unused = convert_model(args.kind, model, state, args.checkpoint, vggish)
+        if args.bank:
+            placed.update(released_memory(args.bank))
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(state_dict={name: value.clone() for name, value in placed.items()}), args.out)
     print(f'{args.out}: {len(placed)} tensors, {sum(v.numel() for v in placed.values()) / 1e6:.3f} M numbers')

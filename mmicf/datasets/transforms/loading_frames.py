@@ -3,8 +3,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image, UnidentifiedImageError
 
-from mmicf.datasets.class_names import avss_palette
 from mmicf.registry import TRANSFORMS
+from mmicf.utils.class_names import avss_palette
 
 IGNORE = 255
 

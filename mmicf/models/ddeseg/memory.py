@@ -10,8 +10,8 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmicf.datasets.class_names import AVSS_CLASSES, S4_CATEGORIES, VPO_CLASSES
 from mmicf.registry import MODELS
+from mmicf.utils.class_names import AVSS_CLASSES, S4_CATEGORIES, VPO_CLASSES
 
 TOOL = 'tools/dataset_converters/build_semantic_memory.py'
 # The bank that DDESeg published has a row for background too.

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmicf.datasets.class_names import avss_palette
 from mmicf.datasets.transforms import LoadFrames, LoadMasks
+from mmicf.utils.class_names import avss_palette
 
 FOREGROUND = np.zeros((6, 8), dtype=bool)
 FOREGROUND[1:4, 2:7] = True

@@ -1,6 +1,7 @@
 import torch
 
-from mmicf.models.necks.av_fusion_neck import AVFusionNeck, masked_mean
+from mmicf.models.layers import masked_mean
+from mmicf.models.necks import AVFusionNeck
 
 
 def neck_and_inputs():
