@@ -24,7 +24,8 @@ def set_categories(clips: Sequence[dict], path: str) -> None:
             raise ValueError(f'{path}: found no entry for clip {clip["clip_id"]}, expected one for each')
         entry = named[clip['clip_id']]
         in_view, sounds = (entry['in_view'], entry['sounds']) if isinstance(entry, dict) else (entry, entry)
-        clip['category'], clip['sounds'] = '_'.join(in_view), list(sounds)
+        in_view, sounds = ([name.replace('_', '-') for name in names] for names in (in_view, sounds))  # '_' joins classes
+        clip['category'], clip['sounds'] = '_'.join(in_view), sounds
 
 
 def move_offscreen_sounds(clips: Sequence[dict], seed: int) -> None:

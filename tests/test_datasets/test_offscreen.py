@@ -39,6 +39,14 @@ def test_silent_objects_in_view_count(tmp_path):
         set_categories(made, str(tmp_path / 'nowhere.json'))
 
 
+def test_an_s4_category_is_one_class():
+    made = clips('playing_piano', 'playing_violin')
+    for clip in made:
+        clip['subset'] = 's4'
+    move_offscreen_sounds(made, 0)
+    assert sources(made) == [1, 0]
+
+
 def test_impossible_draws():
     with pytest.raises(ValueError, match='none of 2 clips names a class'):
         move_offscreen_sounds(clips(None, None), 0)

@@ -123,7 +123,9 @@ class NegativeAudio(BaseTransform):
 
 
 def class_names(info: dict) -> set[str]:
-    """The object classes that a clip's ``category`` names; empty where it names none."""
+    """The object classes that a clip's ``category`` names; empty where it names none. S4's are one class each ("male_speech")."""
+    if info.get('subset') == 's4':
+        return {info['category']}
     return set((info['category'] or '').split('_')) - {'', 'background', 'off-the-screen'}
 
 
