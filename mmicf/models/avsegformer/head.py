@@ -11,7 +11,8 @@ from mmicf.structures import AVDataSample, AVFeatures
 
 from ..decode_heads.dense_head import DenseAVHead, labelled_frames
 from ..layers import MSDeformAttention, masked_mean
-from .losses import frame_mean, semantic_loss, squared_dice
+from ..losses import frame_cross_entropy, frame_mean
+from .losses import squared_dice
 from .mixer import CrossModalMixer
 from .query_generator import QueryGenerator
 from .transformer import AVSegFormerTransformer
@@ -120,7 +121,7 @@ class AVSegFormerHead(DenseAVHead):
         """Dice (binary sets) or cross-entropy of the frames with ground truth, and Dice of the mask feature's channel mean
         against what sounds (Sec. 3.5). Zero, but connected, where a rank has no such frame."""
         index, labels, _ = labelled_frames(data_samples, outputs.logits.device)
-        main = squared_dice if self.out_channels == 1 else semantic_loss
+        main = squared_dice if self.out_channels == 1 else frame_cross_entropy
         mixed = outputs.mask_feature.mean(1, keepdim=True)
         return dict(
             loss_seg=frame_mean(main(outputs.logits[index], labels)),

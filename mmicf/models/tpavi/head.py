@@ -2,16 +2,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 from mmicf.structures import AVDataSample, AVFeatures
-from mmicf.utils.dist import all_reduce_mean
 
 from ..decode_heads.dense_head import DenseAVHead, labelled_frames
 from ..layers import masked_mean, split_clips
+from ..losses import frame_cross_entropy, frame_mean
 from .attention import TPAVIAttention
 from .decoder import DilatedSum, FusionBlock, OutputConv
 
@@ -76,11 +75,10 @@ class TPAVIHead(DenseAVHead):
         """``loss_seg`` (cross entropy, binary for binary sets) and ``loss_avm``, over the frames with ground truth."""
         index, labels, _ = labelled_frames(data_samples, outputs.logits.device)
         logits = outputs.logits[index].float()
-        count = all_reduce_mean(torch.tensor(float(len(index)), device=logits.device)).clamp(min=1e-6)
-        losses = {'loss_seg': _cross_entropy(logits, labels).sum() / count + 0 * outputs.logits.sum()}
+        losses = {'loss_seg': frame_mean(frame_cross_entropy(logits, labels)) + 0 * outputs.logits.sum()}
         if self.avm_weight:
-            scale = count if self.avm_reduction == 'mean' else 1.
-            losses['loss_avm'] = self.avm_weight * self._avm(outputs, index).sum() / scale
+            avm = self._avm(outputs, index)
+            losses['loss_avm'] = self.avm_weight * (frame_mean(avm) if self.avm_reduction == 'mean' else avm.sum())
         return losses
 
     def _avm(self, outputs: TPAVIOutputs, index: Tensor) -> Tensor:
@@ -105,16 +103,3 @@ class TPAVIHead(DenseAVHead):
 
     def predict(self, outputs: TPAVIOutputs, data_samples: Sequence[AVDataSample], size: str = 'img') -> list[AVDataSample]:
         return self.write_predictions(outputs.logits, data_samples, size)
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the pixels that count (not 255) of each frame: (n, C, h, w), (n, H, W) → (n,)."""
-    if not len(labels):
-        return logits.new_zeros(0)
-    logits = F.interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
-    if logits.shape[1] == 1:
-        loss = F.binary_cross_entropy_with_logits(logits[:, 0], (labels == 1).float(), reduction='none')
-    else:
-        loss = F.cross_entropy(logits, labels, reduction='none', ignore_index=255)
-    counts = labels != 255
-    return (loss * counts).sum((1, 2)) / counts.sum((1, 2)).clamp(min=1)

@@ -10,7 +10,8 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmicf.models.avsegformer import AVSegFormerHead, released_name
-from mmicf.models.avsegformer.losses import semantic_loss, squared_dice
+from mmicf.models.avsegformer.losses import squared_dice
+from mmicf.models.losses import frame_cross_entropy
 from mmicf.registry import MODELS
 from mmicf.structures import AVDataSample, AVFeatures, DecoderText
 from mmicf.utils.model_parts import count_parameters
@@ -46,7 +47,7 @@ def samples(lengths, has_gt, num_classes=2):
     return out
 
 
-@pytest.mark.parametrize('num_classes, main', [(2, squared_dice), (4, semantic_loss)])
+@pytest.mark.parametrize('num_classes, main', [(2, squared_dice), (4, frame_cross_entropy)])
 def test_losses_see_labelled_frames_and_reach_every_parameter(num_classes, main):
     model, has_gt = head(num_classes=num_classes), [True, False, True]
     data, outputs = samples([2, 1], has_gt, num_classes), model(features([2, 1]))

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 from mmicf.models.avsegformer import AVSegFormerTransformer, CrossModalMixer, QueryGenerator
 from mmicf.models.avsegformer.head import _QueryMLP
-from mmicf.models.avsegformer.losses import frame_mean, semantic_loss, squared_dice
+from mmicf.models.avsegformer.losses import squared_dice
 from mmicf.models.avsegformer.transformer import sine_grid
+from mmicf.models.losses import frame_cross_entropy, frame_mean
 
 
 def attend(module, query, memory):
@@ -136,7 +137,7 @@ def test_semantic_loss_is_a_mean_over_pixels_that_count():
     logits, labels = torch.randn(2, 4, 3, 3), torch.randint(0, 4, (2, 3, 3))
     labels[0, 0] = 255
     labels[1] = 255
-    found = semantic_loss(logits, labels)
+    found = frame_cross_entropy(logits, labels)
     scores = logits[0].log_softmax(0)
     wanted = -sum(scores[labels[0, y, x], y, x] for y in (1, 2) for x in range(3)) / 6
     assert found[0].item() == pytest.approx(wanted.item(), abs=1e-6) and found[1] == 0
