@@ -1,5 +1,6 @@
 """Pictures and sound of a video, a folder or arrays, read forward in time with bounded memory."""
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ class MediaError(ValueError):
     """The input cannot be segmented; the message names it, what was found and what was expected."""
 
 
-class Media:
+class Media(ABC):
     """One input of the inferencer.
 
     Attributes:
@@ -32,13 +33,13 @@ class Media:
     sound_duration: float
     sample_rate: int
 
+    @abstractmethod
     def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
         """The uint8 RGB picture (H, W, 3) in view at each time; times must not fall, from call to call too."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sound(self, start: float, end: float) -> np.ndarray:
         """float32 (C, L) of ``start`` to ``end`` seconds, shorter where the sound ends; ``start`` must not fall."""
-        raise NotImplementedError
 
 
 class ArrayMedia(Media):

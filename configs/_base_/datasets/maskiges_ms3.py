@@ -1,25 +1,10 @@
-# MS3 with a maskige beside every frame (LoadMaskiges; how to make them: docs/en/data.md).
+# MS3 with a maskige beside every frame (LoadMaskiges; docs/en/data.md).
 _base_ = 'avsbench_ms3.py'
 load_maskiges = dict(type='LoadMaskiges', data_root=_base_.data_root, maskige_root='data/maskiges/Multi-sources')
-train_pipeline = [
-    dict(type='LoadFrames'), load_maskiges,
-    dict(type='LoadMasks'),
-    dict(type='LoadAudio'),
-    dict(type='LogMel'),
-    dict(type='ClipRandomResize', short_side=224),
-    dict(type='ClipRandomCrop', size=(224, 224)),
-    dict(type='ClipPhotoMetricDistortion'),
-    dict(type='ClipRandomFlip'),
-    dict(type='PackAVSInputs')
-]
-test_pipeline = [
-    dict(type='LoadFrames'), load_maskiges,
-    dict(type='LoadMasks'),
-    dict(type='ClipResize', size=(224, 224)),
-    dict(type='LoadAudio'),
-    dict(type='LogMel'),
-    dict(type='PackAVSInputs')
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline.insert(1, load_maskiges)
+test_pipeline = _base_.test_pipeline
+test_pipeline.insert(1, load_maskiges)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -4,29 +4,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..layers import MSDeformAttention
-
-
-def sine_grid(height: int, width: int, embed_dims: int, like: Tensor, temperature: float = 10000.) -> Tensor:
-    """DETR's sine code of cells counted from 1, not normalised, (height·width, embed_dims); y fills the first half."""
-    half = embed_dims // 2
-    index = torch.arange(half, device=like.device, dtype=torch.float32)
-    rate = temperature**(2 * torch.div(index, 2, rounding_mode='floor') / half)
-
-    def code(length: int) -> Tensor:
-        angle = torch.arange(1, length + 1, device=like.device, dtype=torch.float32)[:, None] / rate
-        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], -1).flatten(1)  # (length, half)
-
-    y = code(height)[:, None].expand(height, width, half)
-    x = code(width)[None].expand(height, width, half)
-    return torch.cat([y, x], -1).flatten(0, 1).to(like.dtype)
-
-
-def cell_centres(height: int, width: int, like: Tensor) -> Tensor:
-    """(height·width, 2): x, y of each cell's centre in [0, 1]."""
-    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) / height
-    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) / width
-    return torch.stack([x.repeat(height), y.repeat_interleave(width)], -1)
+from ..layers import MSDeformAttention, cell_centres, sine_positions_2d
 
 
 class _FeedForward(nn.Module):
@@ -101,7 +79,7 @@ class AVSegFormerTransformer(nn.Module):
         """
         shapes = [tuple(x.shape[-2:]) for x in maps]
         memory = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], 1)  # (N, S, D)
-        position = torch.cat([sine_grid(*shape, memory.shape[-1], memory) + code
+        position = torch.cat([_positions(*shape, memory) + code
                               for shape, code in zip(shapes, level_embed, strict=True)])[None]
         reference = torch.cat([cell_centres(*shape, memory) for shape in shapes])
         for layer in self.encoder.layers:
@@ -110,3 +88,8 @@ class AVSegFormerTransformer(nn.Module):
             query = layer(query, memory)
         parts = memory.split([h * w for h, w in shapes], 1)
         return [x.transpose(1, 2).unflatten(2, shape) for x, shape in zip(parts, shapes, strict=True)], query
+
+
+def _positions(height: int, width: int, like: Tensor) -> Tensor:
+    """(height·width, D): sine code of cells, not normalised, as released."""
+    return sine_positions_2d(height, width, like.shape[-1], like, normalize=False).flatten(2)[0].T

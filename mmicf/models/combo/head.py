@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 from mmicf.structures import AVDataSample, AVFeatures
-from mmicf.utils.dist import all_reduce_mean
 
 from ..decode_heads.av_mask2former_head import AVMask2FormerHead, HeadOutputs
 from ..decode_heads.bidirectional_query_decoder import QueryLayer
 from ..layers import MLP, sine_positions_2d, split_clips
+from ..losses import frame_mean
 from .bilateral_fusion import BilateralFusion
 
 
@@ -115,5 +115,4 @@ class COMBOHead(AVMask2FormerHead):
         pairs = (runs[1:] == runs[:-1]).nonzero()[:, 0]
         masks = torch.stack([m.flatten(1) for m in outputs.mask_logits[:-1]]).float()  # (L, N, Q·h·w)
         distance = 1 - F.cosine_similarity(masks[:, pairs], masks[:, pairs + 1], dim=-1)
-        count = all_reduce_mean(torch.tensor(float(len(pairs)), device=masks.device)).clamp(min=1e-6)
-        return (distance * (-distance).exp()).sum() / count + 0 * masks.sum()
+        return frame_mean((distance * (-distance).exp()).sum(0)) + 0 * masks.sum()

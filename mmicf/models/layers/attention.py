@@ -71,17 +71,22 @@ def sine_positions_1d(length: int, embed_dims: int, like: Tensor, temperature: f
     return torch.cat([angle.sin(), angle.cos()], -1)[:, :embed_dims].to(like.dtype)
 
 
-def sine_positions_2d(height: int, width: int, embed_dims: int, like: Tensor, temperature: float = 10000.) -> Tensor:
-    """DETR's sine code of a grid, normalised to 2π, (1, embed_dims, height, width); y fills the first half.
+def sine_positions_2d(height: int, width: int, embed_dims: int, like: Tensor, temperature: float = 10000.,
+                      normalize: bool = True) -> Tensor:
+    """DETR's sine code of a grid, (1, embed_dims, height, width); y fills the first half.
 
-    Equal to mmdet's ``SinePositionalEncoding(num_feats=embed_dims // 2, normalize=True)`` without padding.
+    Cells are counted from 1, and with ``normalize`` scaled to 2π per side.
+
+    Equal to mmdet's ``SinePositionalEncoding(num_feats=embed_dims // 2, normalize=normalize)`` without padding.
     """
     half = embed_dims // 2
     index = torch.arange(half, device=like.device, dtype=torch.float32)
     rate = temperature**(2 * torch.div(index, 2, rounding_mode='floor') / half)
 
     def code(length: int) -> Tensor:
-        position = torch.arange(1, length + 1, device=like.device, dtype=torch.float32) / (length + 1e-6) * 2 * math.pi
+        position = torch.arange(1, length + 1, device=like.device, dtype=torch.float32)
+        if normalize:
+            position = position / (length + 1e-6) * 2 * math.pi
         angle = position[:, None] / rate
         return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], -1).flatten(1)  # (length, half)
 

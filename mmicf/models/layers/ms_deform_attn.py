@@ -133,3 +133,10 @@ class MSDeformAttention(nn.Module):
         offsets = self.sampling_offsets(query).view(n, s, *dims, 2)
         weights = self.attention_weights(query).view(n, s, self.num_heads, -1).softmax(-1).view(n, s, *dims)
         return self.output_proj(ms_deform_attn_sampling(value, shapes, reference, offsets, weights))
+
+
+def cell_centres(height: int, width: int, like: Tensor) -> Tensor:
+    """(height·width, 2): x, y of each cell's centre in [0, 1]."""
+    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) / height
+    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) / width
+    return torch.stack([x.repeat(height), y.repeat_interleave(width)], -1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 
-from ..layers import MSDeformAttention, sine_positions_2d
+from ..layers import MSDeformAttention, cell_centres, sine_positions_2d
 
 
 class _FFN(nn.Module):
@@ -88,7 +88,7 @@ class MSDeformAttnPixelDecoder(BaseModule):
             sine_positions_2d(*shape, self.embed_dims, tokens).flatten(2).transpose(1, 2) + code
             for shape, code in zip(shapes, self.level_encoding.weight, strict=True)
         ], 1)
-        reference = torch.cat([_centres(*shape, tokens) for shape in shapes])
+        reference = torch.cat([cell_centres(*shape, tokens) for shape in shapes])
         for layer in self.encoder.layers:
             tokens = layer(tokens, position, reference, shapes)
         memory = [
@@ -98,10 +98,3 @@ class MSDeformAttnPixelDecoder(BaseModule):
         fine = self.lateral_convs[0](maps[0])
         fine = fine + F.interpolate(memory[-1], size=fine.shape[-2:], mode='bilinear', align_corners=False)
         return self.mask_feature(self.output_convs[0](fine)), memory
-
-
-def _centres(height: int, width: int, like: Tensor) -> Tensor:
-    """(height·width, 2): x, y of each cell's centre in [0, 1]."""
-    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) / height
-    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) / width
-    return torch.stack([x.repeat(height), y.repeat_interleave(width)], -1)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmicf.models.avsegformer import AVSegFormerTransformer, CrossModalMixer, QueryGenerator
 from mmicf.models.avsegformer.head import _QueryMLP
 from mmicf.models.avsegformer.losses import squared_dice
-from mmicf.models.avsegformer.transformer import sine_grid
+from mmicf.models.layers import sine_positions_2d
 from mmicf.models.losses import frame_cross_entropy, frame_mean
 
 
@@ -61,7 +61,7 @@ def test_mixer_equals_a_loop_also_for_one_frame():
 
 
 def test_positions_count_cells_from_one_without_normalisation():
-    code = sine_grid(3, 4, 8, torch.zeros(1)).view(3, 4, 8)
+    code = sine_positions_2d(3, 4, 8, torch.zeros(1), normalize=False)[0].permute(1, 2, 0)
     for y in range(3):
         for x in range(4):
             wanted = [f((cell + 1) / 10000**(2 * i / 4)) for cell in (y, x) for i in range(2) for f in (math.sin, math.cos)]
@@ -84,7 +84,7 @@ def test_encoder_keeps_the_fine_to_coarse_order():
     start = 0
     for code, (h, w) in zip(level, shapes, strict=True):
         part = slice(start, start + h * w)
-        assert (position[0, part] - sine_grid(h, w, 32, x) - code).abs().max() < 1e-6
+        assert (position[0, part] - sine_positions_2d(h, w, 32, x, normalize=False).flatten(2)[0].T - code).abs().max() < 1e-6
         centres = torch.tensor([[(j + 0.5) / w, (i + 0.5) / h] for i in range(h) for j in range(w)])
         assert (reference[part] - centres).abs().max() < 1e-6
         start += h * w
