@@ -5,6 +5,7 @@
     python tools/inference.py frames/ --audio sound.wav --model configs/icf/icf_tiny_synthetic.py --weights best.pth --out out
 """
 import argparse
+import time
 
 from mmicf.apis import AVSInferencer
 
@@ -18,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--fps', type=float, default=1., help='pictures to segment per second')
     parser.add_argument('--overlap', type=int, default=0, help='seconds that neighbouring windows share')
     parser.add_argument('--num-frames', type=int, help='pictures per window; default 5')
-    parser.add_argument('--audio', help='sound file of a folder')
+    parser.add_argument('--audio', help='sound file of a folder, or heard in place of a video\'s own sound')
     parser.add_argument('--frame-rate', type=float, help='pictures per second in a folder; default 1')
     parser.add_argument('--missing-sound', choices=['error', 'silence'], default='error')
     parser.add_argument('--save', nargs='+', choices=['video', 'masks', 'rle'], default=['video', 'masks', 'rle'])
@@ -30,9 +31,12 @@ def main() -> None:
     args = parse_args()
     inferencer = AVSInferencer(args.model, args.weights, device=args.device, num_frames=args.num_frames)
     for source in args.inputs:
+        start = time.perf_counter()
         result = inferencer(source, out_dir=args.out, fps=args.fps, overlap=args.overlap, audio=args.audio,
                             frame_rate=args.frame_rate, missing_sound=args.missing_sound, save=args.save)
-        print('\n' + '\n'.join(result['files']))
+        seconds = time.perf_counter() - start
+        print(f"\n{result['count']} pictures segmented and written in {seconds:.1f} s: {result['count'] / seconds:.2f} frames/s")
+        print('\n'.join(result['files']))
 
 
 if __name__ == '__main__':

@@ -94,15 +94,15 @@ class AVSInferencer:
             out_dir: where results are written, a folder per input; None: predictions are returned in memory instead.
             fps: pictures to segment per second.
             overlap: seconds that a window shares with the next.
-            audio: sound file of a folder.
+            audio: sound file of a folder, or heard in place of a video's own sound.
             frame_rate: pictures per second in a folder.
             missing_sound: 'error', or 'silence': what has no sound is heard as silence.
             save: what to write, of 'video' (masks over the pictures, with the original sound), 'masks' (PNG), 'rle' (json lines).
             progress: show a bar.
 
         Returns:
-            ``dict(name, classes, predictions)`` with a list of :class:`FramePrediction`, or with ``files`` in place of
-            predictions where they were written; a list of them for a list.
+            ``dict(name, classes, predictions)`` with a list of :class:`FramePrediction`, or with ``files`` and their
+            ``count`` in place of predictions where they were written; a list of them for a list.
 
         Raises:
             MediaError, AudioFileError, FileNotFoundError: an input that cannot be used.
@@ -122,7 +122,8 @@ class AVSInferencer:
         if out_dir is None:
             return {**out, 'predictions': list(predictions)}
         writer = ResultWriter(Path(out_dir) / Path(media.name).stem, media, inputs, self.metainfo, save, fps)
-        return {**out, 'files': writer.write(predictions)}
+        files, count = writer.write(predictions)
+        return {**out, 'files': files, 'count': count}
 
     def _check_sound(self, media: Media, missing_sound: str) -> None:
         short = media.duration - media.sound_duration

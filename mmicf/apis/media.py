@@ -119,6 +119,11 @@ class FolderMedia(ArrayMedia):
             yield frame
 
 
+def _start(stream) -> float:
+    """Seconds at which a stream begins; containers need not start their streams together."""
+    return float(stream.start_time * stream.time_base) if stream.start_time else 0.
+
+
 def _natural(path: Path) -> list:
     """Sorts 2.png before 10.png."""
     parts, number = [], ''
@@ -138,25 +143,32 @@ class VideoMedia(Media):
 
     Args:
         path: mp4 or any container that ffmpeg reads.
+        audio: a file whose sound, from its beginning, is heard in place of the video's own.
 
     Raises:
         FileNotFoundError: no such file.
         ImportError: PyAV is not installed.
         MediaError: no pictures, or not decodable.
+        AudioFileError: ``audio`` holds no sound, or not decodable.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, audio: str | Path | None = None) -> None:
         try:
             import av
         except ImportError as error:
             raise ImportError(f"{path}: video files need PyAV: pip install 'mmicf[video]'") from error
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f'{path}: no such file')
-        self.name, self._av = str(path), av
+        for file in (path, audio):
+            if file is not None and not os.path.isfile(file):
+                raise FileNotFoundError(f'{file}: no such file')
+        self.name, self.sound_name, self._av = str(path), str(audio or path), av
         try:
-            self._container, self._sounds = av.open(self.name), av.open(self.name)
+            self._container = av.open(self.name)
         except av.error.FFmpegError as error:
             raise MediaError(f'{path}: cannot be opened as video ({error})') from error
+        try:
+            self._sounds = av.open(self.sound_name)
+        except av.error.FFmpegError as error:
+            raise AudioFileError(f'{self.sound_name}: cannot be opened as sound ({error})') from error
         if not self._container.streams.video:
             raise MediaError(f'{path}: found no pictures, expected a video stream')
         stream = self._container.streams.video[0]
@@ -166,10 +178,13 @@ class VideoMedia(Media):
         self.duration = float(length)
         self._pictures, self._next, self._last = self._decode(stream), None, None
         track = self._sounds.streams.audio[0] if self._sounds.streams.audio else None
+        if audio is not None and track is None:
+            raise AudioFileError(f'{audio}: found no sound, expected a sound stream')
         self.sample_rate = track.rate if track else 16000
+        lag = _start(track) - _start(stream) if track and audio is None else 0.
         length = (track.duration * track.time_base if track.duration else self.duration) if track else 0.
-        self.sound_duration = float(length)
-        self._samples = self._decode_sound(track) if track else iter(())
+        self.sound_duration = float(length) + lag
+        self._samples = self._decode_sound(track, lag) if track else iter(())
         self._buffer, self._buffer_start = np.zeros((1, 0), np.float32), 0
 
     def _decode(self, stream) -> Iterator[tuple[float, object]]:
@@ -181,14 +196,23 @@ class VideoMedia(Media):
         except self._av.error.FFmpegError as error:
             raise MediaError(f'{self.name}: the pictures cannot be decoded ({error})') from error
 
-    def _decode_sound(self, track) -> Iterator[np.ndarray]:
+    def _decode_sound(self, track, lag: float) -> Iterator[np.ndarray]:
+        """Samples from the first picture on: silence for the ``lag`` seconds that the sound starts late, or less of it."""
         resampler = self._av.AudioResampler(format='fltp', rate=track.rate)
+        skip = -round(lag * track.rate)
         try:
             for frame in self._sounds.decode(track):
-                yield from (out.to_ndarray() for out in resampler.resample(frame))
+                for out in resampler.resample(frame):
+                    samples = out.to_ndarray()
+                    if skip < 0:
+                        yield np.zeros((len(samples), -skip), np.float32)
+                        skip = 0
+                    if skip < samples.shape[1]:
+                        yield samples[:, skip:]
+                    skip = max(0, skip - samples.shape[1])
             yield from (out.to_ndarray() for out in resampler.resample(None))
         except self._av.error.FFmpegError as error:
-            raise AudioFileError(f'{self.name}: the sound cannot be decoded ({error})') from error
+            raise AudioFileError(f'{self.sound_name}: the sound cannot be decoded ({error})') from error
 
     def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
         for time in times:
@@ -204,7 +228,7 @@ class VideoMedia(Media):
     def sound(self, start: float, end: float) -> np.ndarray:
         first, last = round(start * self.sample_rate), round(end * self.sample_rate)
         if first < self._buffer_start:
-            raise ValueError(f'{self.name}: sound is read forward only; {start} s lies before what is held')
+            raise ValueError(f'{self.sound_name}: sound is read forward only; {start} s lies before what is held')
         parts, held = [self._buffer], self._buffer_start + self._buffer.shape[1]
         while held < last:
             part = next(self._samples, None)
@@ -229,13 +253,13 @@ def open_media(source: str | Path | dict, *, audio: str | None = None, fps: floa
 
     Args:
         source: the input.
-        audio: sound file of a folder.
+        audio: sound file of a folder, or heard in place of a video's own sound.
         fps: pictures per second of a folder.
     """
     if isinstance(source, dict):
         return ArrayMedia(**source)
     if os.path.isdir(source):
         return FolderMedia(source, audio, fps or 1.)
-    if audio is not None or fps is not None:
-        raise ValueError(f'{source}: audio and fps belong to folders of pictures')
-    return VideoMedia(source)
+    if fps is not None:
+        raise ValueError(f'{source}: fps belongs to folders of pictures')
+    return VideoMedia(source, audio)

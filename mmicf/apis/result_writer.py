@@ -10,6 +10,7 @@ from PIL import Image
 from mmicf.visualization import AVSLocalVisualizer
 
 from .media import Media, VideoMedia, open_media
+from .video_file import SoundTrack, write_video
 
 KINDS = ('video', 'masks', 'rle')
 
@@ -20,6 +21,11 @@ def run_lengths(mask: np.ndarray) -> dict:
     edges = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
     return dict(size=list(mask.shape), counts=[0, *runs] if flat.size and flat[0] else runs)
+
+
+def mask_name(time: float) -> str:
+    """File of the mask at ``time`` seconds; names sort as times do."""
+    return f'{time:010.4f}.png'
 
 
 class ResultWriter:
@@ -46,8 +52,9 @@ class ResultWriter:
         self.painter = AVSLocalVisualizer()
         self.painter.dataset_meta = metainfo
 
-    def write(self, predictions: Iterator) -> list[str]:
-        """Consumes all predictions; the files and folders written."""
+    def write(self, predictions: Iterator) -> tuple[list[str], int]:
+        """Consumes all predictions; the files and folders written, and the number of predictions."""
+        predictions = self._counted(predictions)
         self.folder.mkdir(parents=True, exist_ok=True)
         files = []
         if 'masks' in self.save:
@@ -66,7 +73,12 @@ class ResultWriter:
                 self._video_of_predictions(predictions, path)
         for _ in predictions:
             pass
-        return files
+        return files, self.count
+
+    def _counted(self, predictions: Iterator) -> Iterator:
+        self.count = 0
+        for self.count, prediction in enumerate(predictions, 1):
+            yield prediction
 
     def _masks(self, predictions: Iterator) -> Iterator:
         palette = np.zeros((256, 3), np.uint8)
@@ -74,7 +86,7 @@ class ResultWriter:
         for prediction in predictions:
             image = Image.fromarray(prediction.labels, mode='P')
             image.putpalette(palette.ravel().tolist())
-            image.save(self.folder / 'masks' / f'{prediction.time:010.4f}.png')
+            image.save(self.folder / 'masks' / mask_name(prediction.time))
             yield prediction
 
     def _rle(self, predictions: Iterator) -> Iterator:
@@ -87,26 +99,36 @@ class ResultWriter:
                 yield prediction
 
     def _video_like_the_input(self, predictions: Iterator, path: Path) -> None:
-        """Every picture of the input with the mask nearest in time; the sound's packets are copied."""
+        """Every picture of the input with the mask nearest in time, and the sound that was heard.
+
+        The packets of a video's own sound are copied where mp4 can hold them; other sound becomes AAC.
+        """
         import av
         before, after = None, next(predictions, None)
         with av.open(self.media.name) as given, av.open(str(path), 'w') as made:
             pictures = given.streams.video[0]
             pictures.thread_type = 'AUTO'
             sound = given.streams.audio[0] if given.streams.audio else None
+            copied = sound is not None and self.media.sound_name == self.media.name and sound.codec.name in made.supported_codecs
             stream = made.add_stream('libx264', rate=pictures.average_rate or Fraction(25))
             stream.width, stream.height = pictures.width // 2 * 2, pictures.height // 2 * 2  # yuv420p has even sides
             stream.pix_fmt, stream.time_base = 'yuv420p', pictures.time_base
-            copy = made.add_stream_from_template(sound) if sound is not None else None
-            first = None
-            for packet in given.demux([s for s in (pictures, sound) if s is not None]):
+            copy = made.add_stream_from_template(sound) if copied else None
+            again = None if copied or not self.media.sound_duration else VideoMedia(
+                self.media.name, None if self.media.sound_name == self.media.name else self.media.sound_name)
+            track = first = None
+            heard = 0.
+            for packet in given.demux([s for s in (pictures, sound if copied else None) if s is not None]):
                 if packet.stream is sound:
                     if packet.dts is not None:
                         packet.stream = copy
                         made.mux(packet)
                     continue
                 for frame in packet.decode():
-                    first = frame.time if first is None else first
+                    if first is None:
+                        first = frame.time
+                        if again is not None:
+                            track = SoundTrack(made, sample_rate=again.sample_rate, channels=len(again.sound(0., 0.1)), delay=first)
                     while after is not None and after.time <= frame.time - first:
                         before, after = after, next(predictions, None)
                     near = _nearest(before, after, frame.time - first)
@@ -114,32 +136,21 @@ class ResultWriter:
                     new = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:stream.height, :stream.width]), format='rgb24')
                     new.pts, new.time_base = frame.pts, frame.time_base
                     made.mux(stream.encode(new))
+                    if track is not None:
+                        track.write(again.sound(heard, frame.time - first))
+                        heard = frame.time - first
             made.mux(stream.encode())
+            if track is not None:
+                track.write(again.sound(heard, self.media.sound_duration))
+                track.close()
 
     def _video_of_predictions(self, predictions: Iterator, path: Path) -> None:
         """One picture per prediction at ``fps``, with the sound of the input."""
-        import av
         again = open_media(self.source) if isinstance(self.source, dict) else self.media
-        with av.open(str(path), 'w') as made:
-            stream = made.add_stream('libx264', rate=Fraction(self.fps).limit_denominator(1000))
-            stream.width, stream.height, stream.pix_fmt = self.media.size[1] // 2 * 2, self.media.size[0] // 2 * 2, 'yuv420p'
-            track = None
-            if self.media.sound_duration:
-                rate = self.media.sample_rate
-                samples = again.sound(0., self.media.sound_duration)[:2]
-                track = made.add_stream('aac', rate=rate, layout='mono' if len(samples) == 1 else 'stereo')
-            for prediction in predictions:
-                frame, = again.frames([prediction.time])
-                drawn = self.painter.overlay(frame, prediction.labels)[:stream.height, :stream.width]
-                made.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format='rgb24')))
-            made.mux(stream.encode())
-            if track is not None:
-                sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format='fltp', layout=track.layout.name)
-                sound.rate = rate
-                resampler = av.AudioResampler(format=track.format, layout=track.layout, rate=track.rate, frame_size=1024)
-                for part in [*resampler.resample(sound), *resampler.resample(None)]:
-                    made.mux(track.encode(part))
-                made.mux(track.encode())
+        sound = again.sound(0., self.media.sound_duration) if self.media.sound_duration else None
+        pictures = (self.painter.overlay(frame, prediction.labels)
+                    for prediction in predictions for frame in again.frames([prediction.time]))
+        write_video(path, pictures, frame_rate=self.fps, waveform=sound, sample_rate=self.media.sample_rate)
 
 
 def _nearest(before, after, time: float):

@@ -1,5 +1,6 @@
 """Videos, folders and arrays through the inferencer."""
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,8 +17,10 @@ from mmicf.apis import AVSInferencer
 from mmicf.apis.av_inferencer import window_starts
 from mmicf.apis.media import MediaError, VideoMedia
 from mmicf.apis.result_writer import run_lengths
+from mmicf.apis.video_file import write_video
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import DATASETS, MODELS
+from mmicf.utils.audio_file import AudioFileError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/icf/icf_tiny_synthetic.py'
@@ -45,23 +48,6 @@ def scene(seconds, fps, height=48, width=64):
     return frames, (0.3 * np.sin(2 * np.pi * (200 + 100 * t) * t)).astype(np.float32)
 
 
-def write_video(path, frames, waveform, fps, rate=16000):
-    with av.open(str(path), 'w') as file:
-        video = file.add_stream('libx264', rate=fps, options=dict(crf='1'))
-        video.height, video.width, video.pix_fmt = *frames[0].shape[:2], 'yuv420p'
-        if waveform is not None:
-            sound = file.add_stream('aac', rate=rate, layout='mono')
-            whole = av.AudioFrame.from_ndarray(waveform[None], format='fltp', layout='mono')
-            whole.rate = rate
-            resampler = av.AudioResampler(format='fltp', layout='mono', rate=rate, frame_size=1024)
-            for part in [*resampler.resample(whole), *resampler.resample(None)]:
-                file.mux(sound.encode(part))
-            file.mux(sound.encode())
-        for frame in frames:
-            file.mux(video.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
-        file.mux(video.encode())
-
-
 def decoded_sound(path):
     with av.open(str(path)) as file:
         return np.concatenate([f.to_ndarray() for f in file.decode(audio=0)], 1)
@@ -84,7 +70,7 @@ def test_a_folder_is_segmented_as_the_dataset_s_clip(inferencer, tmp_path):
 
 def test_video_out_keeps_pictures_times_and_sound(inferencer, tmp_path):
     frames, waveform = scene(7, 10)
-    write_video(tmp_path / 'in.mp4', frames, waveform, 10)
+    write_video(tmp_path / 'in.mp4', frames, frame_rate=10, waveform=waveform)
     result = inferencer(str(tmp_path / 'in.mp4'), out_dir=str(tmp_path / 'out'), progress=False)
     overlay, masks, rle = (tmp_path / 'out/in' / name for name in ('overlay.mp4', 'masks', 'masks.jsonl'))
     assert result['files'] == [str(masks), str(rle), str(overlay)]
@@ -128,7 +114,7 @@ def test_window_starts():
 
 def test_sound_of_a_video_is_read_piece_by_piece(tmp_path):
     frames, waveform = scene(6, 5)
-    write_video(tmp_path / 'in.mp4', frames, waveform, 5)
+    write_video(tmp_path / 'in.mp4', frames, frame_rate=5, waveform=waveform)
     whole = decoded_sound(tmp_path / 'in.mp4')
     media = VideoMedia(tmp_path / 'in.mp4')
     for start, end in ((0, 2.5), (1.5, 3), (4, 9)):
@@ -138,10 +124,62 @@ def test_sound_of_a_video_is_read_piece_by_piece(tmp_path):
     assert shown[0] == shown[1] and len(shown) == 4
 
 
+@pytest.mark.parametrize('lag', [0.5, -0.5])
+def test_sound_that_starts_late_or_early_is_heard_in_time(inferencer, tmp_path, lag):
+    """The click lies 2 s after the first picture, wherever the streams begin."""
+    frames, _ = scene(4, 8)
+    rate = 16000
+    click = np.zeros((1, 4 * rate), np.float32)
+    click[0, round((2 - lag) * rate):][:160] = 0.9
+    with av.open(str(tmp_path / 'in.mkv'), 'w') as file:
+        video = file.add_stream('libx264', rate=8, options=dict(tune='zerolatency'))
+        video.height, video.width, video.pix_fmt = 48, 64, 'yuv420p'
+        sound = file.add_stream('pcm_s16le', rate=rate, layout='mono')
+        samples = av.AudioFrame.from_ndarray((click * 32767).astype(np.int16), format='s16', layout='mono')
+        samples.rate, samples.time_base, samples.pts = rate, Fraction(1, rate), max(0, round(lag * rate))
+        for i, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format='rgb24')
+            picture.time_base, picture.pts = Fraction(1, 8), i + max(0, round(-lag * 8))
+            file.mux(video.encode(picture))
+        file.mux(video.encode())
+        file.mux(sound.encode(samples))
+        file.mux(sound.encode())
+    media = VideoMedia(tmp_path / 'in.mkv')
+    found = np.flatnonzero(np.abs(media.sound(0, 4)[0]) > 0.5)
+    assert abs(found[0] / rate - 2) < 2e-3 and len(found) == 160
+    assert abs(VideoMedia(tmp_path / 'in.mkv').sound(1.5, 3)[0].argmax() / rate - 0.5) < 2e-3
+    overlay, = inferencer(str(tmp_path / 'in.mkv'), out_dir=str(tmp_path / 'out'), save=['video'], progress=False)['files']
+    again = VideoMedia(overlay)
+    assert abs(np.abs(again.sound(0, 4)[0]).argmax() / rate - 2) < 1 / 8 and again.sound_duration > 3
+
+
+def test_another_sound_is_heard_and_kept_in_time(inferencer, tmp_path):
+    """A silent video with a wav of its own: the overlay carries the wav, aligned with the first picture."""
+    frames, waveform = scene(5, 8)
+    write_video(tmp_path / 'in.mp4', frames, frame_rate=8)
+    soundfile.write(tmp_path / 'sound.wav', waveform, 16000)
+    out = inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'sound.wav'), out_dir=str(tmp_path / 'out'), save=['video'],
+                     progress=False)
+    assert out['count'] == 5
+    heard = decoded_sound(out['files'][0])[0][:len(waveform)]
+    spectrum = np.fft.rfft(heard, 2**18) * np.conj(np.fft.rfft(waveform, 2**18))
+    lag = int(np.fft.irfft(spectrum).argmax())
+    assert min(lag, 2**18 - lag) / 16000 < 1 / 8 and heard.std() > 0.8 * waveform.std()
+    given = inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'sound.wav'), progress=False)['predictions']
+    write_video(tmp_path / 'sounding.mp4', frames, frame_rate=8, waveform=waveform)
+    own = inferencer(str(tmp_path / 'sounding.mp4'), progress=False)['predictions']
+    assert max(np.abs(a.score - b.score).max() for a, b in zip(given, own, strict=True)) < 0.02
+    (tmp_path / 'text.wav').write_text('no sound')
+    with pytest.raises(AudioFileError, match=r'text\.wav'):
+        inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'text.wav'), progress=False)
+    with pytest.raises(AudioFileError, match=r'in\.mp4: found no sound'):
+        inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'in.mp4'), progress=False)
+
+
 @pytest.mark.parametrize('seconds, missing', [(0, 'no sound'), (2, r'found 2\.\d+ s of sound for 6\.00 s')])
 def test_missing_sound_is_an_error_or_silence(inferencer, tmp_path, seconds, missing):
     frames, waveform = scene(6, 5)
-    write_video(tmp_path / 'in.mp4', frames, waveform[:seconds * 16000] if seconds else None, 5)
+    write_video(tmp_path / 'in.mp4', frames, frame_rate=5, waveform=waveform[:seconds * 16000] if seconds else None)
     with pytest.raises(MediaError, match=missing):
         inferencer(str(tmp_path / 'in.mp4'), progress=False)
     assert len(inferencer(str(tmp_path / 'in.mp4'), missing_sound='silence', progress=False)['predictions']) == 6
