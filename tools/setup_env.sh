@@ -7,4 +7,4 @@ cd "$(dirname "$0")/.."
 .venv/bin/python -m pip install --quiet uv
 # A fresh build of onedl-mmcv: a cached wheel may hold ops that were compiled against another torch.
 .venv/bin/uv pip install --quiet --python .venv/bin/python --refresh-package onedl-mmcv \
-  'torch==2.11.*' 'torchvision==0.26.*' 'torchaudio==2.11.*' -e '.[onedl,clap,video,text,tests]'
+  'torch==2.11.*' 'torchvision==0.26.*' 'torchaudio==2.11.*' -e '.[onedl,clap,video,text,tests,docs]'
