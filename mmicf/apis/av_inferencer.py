@@ -15,13 +15,13 @@ from mmengine.utils import ProgressBar
 from mmicf.registry import DATASETS, MODELS, TRANSFORMS
 from mmicf.utils.audio_file import resample
 from mmicf.utils.checkpoint import check_keys, model_state, read_run_checkpoint
+from mmicf.utils.clip_time import FRAME_OFFSET
 from mmicf.utils.model_parts import TRAINING_ONLY
 from mmicf.utils.setup_env import drop_training_parts
 
 from .media import Media, MediaError, open_media
 from .result_writer import ResultWriter
 
-FRAME_OFFSET = 15 / 16  # AVSBench shows the last of 16 pictures of each second
 MARGIN = 0.1  # seconds of sound on both sides of a window, for the resampling filter
 LOADERS = ('LoadFrames', 'LoadMasks', 'LoadAudio', 'LoadLogMel', 'LoadMaskiges')
 

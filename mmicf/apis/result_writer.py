@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmicf.utils.clip_time import mask_name
 from mmicf.visualization import AVSLocalVisualizer
 
 from .media import Media, VideoMedia, open_media
@@ -21,11 +22,6 @@ def run_lengths(mask: np.ndarray) -> dict:
     edges = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
     return dict(size=list(mask.shape), counts=[0, *runs] if flat.size and flat[0] else runs)
-
-
-def mask_name(time: float) -> str:
-    """File of the mask at ``time`` seconds; names sort as times do."""
-    return f'{time:010.4f}.png'
 
 
 class ResultWriter:

@@ -8,11 +8,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from mmicf.apis.av_inferencer import FRAME_OFFSET
-from mmicf.apis.result_writer import mask_name
 from mmicf.datasets.transforms import LoadMasks
 from mmicf.datasets.transforms.geometric import resize
 from mmicf.datasets.transforms.loading_frames import load_mask
+from mmicf.utils.clip_time import FRAME_OFFSET, mask_name
 
 
 def mask_places(folder: Path, clip: dict, index: int) -> list[Path]:
