@@ -72,10 +72,11 @@ def draw(pictures: np.ndarray, sounds: np.ndarray, thresholds: tuple[float, floa
     axes.axvline(thresholds[0], color='black', linewidth=1, linestyle='--')
     axes.axhline(thresholds[1], color='black', linewidth=1, linestyle='--')
     for values, scale in ((pictures, axes.set_xscale), (sounds, axes.set_yscale)):
-        if values.min() > 0 and values.max() > 20 * values.min():
+        low, high = np.percentile(values, [10, 90])
+        if values.min() > 0 and high > 20 * low:
             scale('log')
-    axes.set(xlabel='change of pictures: mean squared difference of consecutive frames, pixels in [0, 1]',
-             ylabel='change of sound: mean squared difference of consecutive log-mel spectra')
+    axes.set(xlabel='change of pictures: MSE of consecutive frames, pixels in [0, 1]',
+             ylabel="change of sound: MSE of consecutive seconds' log-mel")
     figure.legend(*axes.get_legend_handles_labels(), loc='outside lower left', ncols=2, fontsize=8, frameon=False)
     for place, score in enumerate(('J', 'F') if models else ()):
         bars = figure.add_subplot(grid[place, 1])
