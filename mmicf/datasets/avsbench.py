@@ -1,11 +1,11 @@
 """The three AVSBench sets as they are downloaded: S4 (single source), MS3 (multiple sources) and AVSS (semantic)."""
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 
 from mmicf.registry import DATASETS
 from mmicf.utils.class_names import AVSS_CLASSES, avss_palette
+from mmicf.utils.json_file import read_json_object
 
 from .base import BaseAVDataset
 from .csv_table import read_table, select_rows
@@ -167,13 +167,12 @@ def check_label_file(path: str) -> None:
     """
     if not os.path.isfile(path):
         return
+    form = f'{len(AVSS_CLASSES)} class names with their indices'
+    found = read_json_object(path, expected=form)
     try:
-        with open(path, encoding='utf-8') as file:
-            found = json.load(file)
-        found = {str(name): int(index) for name, index in found.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path}: found no json object of class name to index ({error}), '
-                         f'expected {len(AVSS_CLASSES)} entries') from error
+        found = {name: int(index) for name, index in found.items()}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f'{path}: found an index that is no integer ({error}), expected {form}') from error
     expected = {name: index for index, name in enumerate(AVSS_CLASSES)}
     if found == expected:
         return

@@ -167,6 +167,9 @@ class BaseAVDataset(BaseDataset):
     def _check_clip_ids(self) -> None:
         if not self.data_list:
             raise ValueError(f'{self.data_root}: no clip is left with indices={self._indices}, expected at least one')
+        for info in self.data_list:  # predictions and caches are stored under the id
+            if os.path.isabs(info['clip_id']) or '..' in info['clip_id'].split('/'):
+                raise ValueError(f'{self.ann_file}: found the clip id {info["clip_id"]!r}, expected no path that leaves its folder')
         clip_id, count = Counter(info['clip_id'] for info in self.data_list).most_common(1)[0]
         if count > 1:
             raise ValueError(f'{self.data_root}: clip {clip_id} is listed {count} times, expected once')

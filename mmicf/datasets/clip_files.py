@@ -80,7 +80,9 @@ def _list_folder(folder: str, folders: dict) -> frozenset[str] | None:
         try:
             with os.scandir(folder) as entries:
                 folders[folder] = frozenset(entry.name for entry in entries)
-        except (FileNotFoundError, NotADirectoryError):
+        except PermissionError:  # names the folder itself, and says more than "missing"
+            raise
+        except OSError:  # no such folder, or no name that a folder can have
             folders[folder] = None
     return folders[folder]
 

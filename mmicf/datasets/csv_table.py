@@ -17,31 +17,42 @@ def read_table(path: str | Path, columns: Sequence[str]) -> CsvTable:
 
     Raises:
         FileNotFoundError: no such file; the message lists what lies beside it.
-        ValueError: a column is missing, a line has another number of fields than the header, or there are no rows.
+        ValueError: no UTF-8 text, a column is missing or named twice, a line has another number of fields than the header, or there
+            are no rows.
     """
     path = Path(path)
     if not path.is_file():
         near = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else None
         found = 'no such folder' if near is None else 'an empty folder' if not near else ', '.join(near[:8])
         raise FileNotFoundError(f'{path}: no such file; found beside it: {found}. Is data_root the right folder?')
-    with open(path, newline='', encoding='utf-8-sig') as file:
-        reader = csv.reader(file)
-        header = [name.strip() for name in next(reader, [])]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise ValueError(f'{path}: column {", ".join(map(repr, missing))} is missing; found columns {header}, '
-                             f'expected {list(columns)}')
-        rows = []
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) != len(header):
-                raise ValueError(f'{path}, line {reader.line_num}: found {len(fields)} fields, expected {len(header)} '
-                                 f'({", ".join(header)})')
-            rows.append({name: field.strip() for name, field in zip(header, fields, strict=True)})
+    header, lines = _read_lines(path)
+    for name in columns:
+        if header.count(name) != 1:
+            fault = 'is there twice' if name in header else 'is missing'
+            raise ValueError(f'{path}: column {name!r} {fault}; found columns {header[:20]}, expected {list(columns)}')
+    rows = []
+    for number, fields in lines:
+        if len(fields) != len(header):
+            raise ValueError(f'{path}, line {number}: found {len(fields)} fields, expected {len(header)} ({", ".join(header)})')
+        rows.append(dict(zip(header, fields, strict=True)))
     if not rows:
         raise ValueError(f'{path}: found a header and no rows, expected one row per clip')
     return CsvTable(path, header, rows)
+
+
+def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, and the fields of every line that is not empty with the line's number."""
+    expected = 'expected comma-separated UTF-8 text'
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [field.strip() for field in fields]) for fields in reader if fields]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f'{path}: cannot be read ({error}); {expected}') from error
+    for number, fields in lines:
+        if any('\0' in field for field in fields):  # no file name can hold one
+            raise ValueError(f'{path}, line {number}: found a NUL character; {expected}')
+    return (lines[0][1] if lines else []), lines[1:]
 
 
 def select_rows(table: CsvTable, column: str, wanted: Sequence[str]) -> list[dict[str, str]]:

@@ -1,9 +1,9 @@
 """Sounds that nothing in view makes: every clip gets the sound of a clip whose classes it does not show."""
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
+
+from mmicf.utils.json_file import read_json_object
 
 from .transforms.corruption import class_names
 
@@ -14,16 +14,18 @@ def set_categories(clips: Sequence[dict], path: str) -> None:
     The file holds ``{clip_id: [names]}``, or ``{clip_id: {"in_view": [names], "sounds": [names]}}`` where silent objects are known.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or a clip that it does not name.
+        FileNotFoundError, ValueError: no such file, another content, or a clip that it does not name.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such file; expected json of clip_id to class names')
-    named = json.loads(Path(path).read_text(encoding='utf-8'))
+    named = read_json_object(path, expected='json of clip_id to class names')
     for clip in clips:
         if clip['clip_id'] not in named:
             raise ValueError(f'{path}: found no entry for clip {clip["clip_id"]}, expected one for each')
         entry = named[clip['clip_id']]
-        in_view, sounds = (entry['in_view'], entry['sounds']) if isinstance(entry, dict) else (entry, entry)
+        in_view, sounds = (entry.get('in_view'), entry.get('sounds')) if isinstance(entry, dict) else (entry, entry)
+        for names in (in_view, sounds):
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f'{path}: found {entry!r} for clip {clip["clip_id"]}, expected class names in a list, or '
+                                 'in the lists "in_view" and "sounds" of an object')
         in_view, sounds = ([name.replace('_', '-') for name in names] for names in (in_view, sounds))  # '_' joins classes
         clip['category'], clip['sounds'] = '_'.join(in_view), sounds
 

@@ -1,5 +1,6 @@
 """VPO: still pictures of COCO with sounds of VGGSound put to their objects (CAVP)."""
 import os
+import re
 
 import numpy as np
 
@@ -99,14 +100,14 @@ class VPODataset(BaseAVDataset):
         return position
 
     def _number(self, row: dict[str, str], column: str) -> str:
-        if not row[column].isdigit():
+        if not re.fullmatch('[0-9]{1,12}', row[column]):
             raise ValueError(f'{self.ann_file}: found {column} {row[column]!r} at img_Id {row["img_Id"]}, '
-                             'expected an integer')
+                             'expected an integer of at most 12 digits')
         return row[column]
 
     def _check_category(self, row: dict[str, str]) -> None:
         expected = VPO_COCO_IDS.get(row['cateName'])
-        if str(expected) != row['cateId']:
+        if expected is None or str(expected) != row['cateId']:
             raise ValueError(f'{self.ann_file}: found cateName {row["cateName"]!r} with cateId {row["cateId"]} at '
                              f'img_Id {row["img_Id"]}, expected one of {VPO_COCO_IDS}')
 

@@ -10,7 +10,9 @@ import torch
 import torchaudio
 
 CONTAINERS = ('.mp4', '.m4a', '.mov', '.mkv', '.webm', '.avi', '.flv', '.3gp', '.aac', '.ts')
+ESTIMATED = ('aac', 'mp3')  # ffmpeg's formats without a stated duration: it guesses by the bit rate
 MAX_PEAK = 8.0  # float files may overshoot 1 a little; far beyond it the samples are no normalised waveform
+RATES = (1000, 1_000_000)  # Hz; a damaged header may say 1 Hz, and resampling would make hours of it
 _STREAMED = 0x7FFFF000  # writers to a pipe cannot know the size and put this or more into the header
 _MAX_KERNEL = 20_000_000  # taps of the polyphase filter; every rate in use needs under 1 % of it
 
@@ -27,14 +29,16 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
 
     Raises:
         FileNotFoundError: no such file.
-        AudioFileError: not sound, empty, truncated, without a sound track, with NaN or infinite samples, or with
-            samples beyond ``MAX_PEAK`` times full scale.
+        AudioFileError: not sound, empty, truncated, without a sound track, at a rate outside of ``RATES``, with NaN or infinite
+            samples, or with samples beyond ``MAX_PEAK`` times full scale.
         ImportError: a container without PyAV installed.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such audio file')
     waveform, rate = _read_container(path) if path.suffix.lower() in CONTAINERS else _read_sound_file(path)
+    if not RATES[0] <= rate <= RATES[1]:
+        raise AudioFileError(f'{path}: found {rate} samples per second; expected {RATES[0]} to {RATES[1]}')
     if waveform.shape[1] == 0:
         raise AudioFileError(f'{path}: holds no samples; expected a non-empty recording')
     if not np.isfinite(waveform).all():
@@ -54,7 +58,7 @@ def _read_sound_file(path: Path) -> tuple[np.ndarray, int]:
             # libsndfile does not scale float samples when asked for integers
             is_float = file.subtype in ('FLOAT', 'DOUBLE')
             samples = file.read(dtype='float32' if is_float else 'int16', always_2d=True)
-    except soundfile.LibsndfileError as error:
+    except Exception as error:  # libsndfile's own, or numpy's where a header promises more samples than fit into memory
         raise AudioFileError(f'{path}: cannot be read as sound ({error}); {path.stat().st_size} bytes found') from error
     if len(samples) < promised:
         raise AudioFileError(f'{path}: truncated, {len(samples)} of {promised} samples found')
@@ -85,18 +89,23 @@ def _read_container(path: Path) -> tuple[np.ndarray, int]:
     except ImportError as error:
         raise ImportError(f"{path}: sound tracks of video files need PyAV: pip install 'mmicf[video]'") from error
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors='ignore') as container:
             if not container.streams.audio:
                 raise AudioFileError(f'{path}: has no sound track')
             stream = container.streams.audio[0]
             rate = stream.rate
+            if not rate:
+                raise AudioFileError(f'{path}: has a sound track of an unknown kind')
             resampler = av.AudioResampler(format='s16p', rate=rate)
             parts = [out.to_ndarray() for frame in container.decode(stream) for out in resampler.resample(frame)]
             parts += [out.to_ndarray() for out in resampler.resample(None)]
-            promised = float(stream.duration * stream.time_base) if stream.duration else 0.0
-    except av.error.FFmpegError as error:
+            stated = stream.duration and container.format.name not in ESTIMATED
+            promised = float(stream.duration * stream.time_base) if stated else 0.0
+        samples = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.int16)
+    except AudioFileError:
+        raise
+    except Exception as error:  # ffmpeg's own, or PyAV's where a damaged track changes its format midway
         raise AudioFileError(f'{path}: cannot be decoded ({error})') from error
-    samples = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.int16)
     found = samples.shape[1] / rate
     if found < promised - 0.5:  # encoders round a track to whole packets, well below half a second
         raise AudioFileError(f'{path}: truncated, {found:.2f} s of {promised:.2f} s of sound found')

@@ -6,6 +6,7 @@ names, so this unpickler knows four names and refuses every other one. The stora
 """
 import io
 import pickle
+import pickletools
 from collections import OrderedDict
 from pathlib import Path
 
@@ -19,7 +20,10 @@ class UnsafePickleError(ValueError):
 
 def _load_storage(data: bytes):
     """What ``torch.storage._load_from_bytes`` stands for in a pickle; the original would unpickle the bytes in full."""
-    return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+    storage = torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+    if not isinstance(storage, torch.storage.TypedStorage):  # also other tensors, sparse or without values
+        raise UnsafePickleError(f'it holds a {type(storage).__name__} in the place of a storage')
+    return storage
 
 
 def _rebuild_tensor(storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *others) -> Tensor:
@@ -46,6 +50,25 @@ _ALLOWED = {
 }
 
 
+# What no pickled tensor needs: attributes set on what is there, calls in other words than REDUCE, names from outside.
+_REFUSED = {'BUILD', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX', 'EXT1', 'EXT2', 'EXT4', 'PERSID', 'BINPERSID', 'NEXT_BUFFER'}
+_MAX_MEMO = 10_000  # Python makes room for the highest memo index that a pickle names, up to 64 GB
+
+
+def _check_opcodes(data: bytes) -> None:
+    strings, foreign = [], []
+    for opcode, argument, _ in pickletools.genops(data):
+        if isinstance(argument, str):
+            strings.append(argument)
+        if opcode.name in ('GLOBAL', 'STACK_GLOBAL'):  # for the message: a name says more than an opcode
+            name = argument.split(' ') if argument else strings[-2:]
+            foreign += [] if tuple(name) in _ALLOWED else ['.'.join(name)]
+        if opcode.name in _REFUSED:
+            raise UnsafePickleError(f'it asks for {foreign[0]}' if foreign else f'it uses {opcode.name}')
+        if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and argument > _MAX_MEMO:
+            raise UnsafePickleError(f'it numbers an object {argument}')
+
+
 class _TensorUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
@@ -65,6 +88,7 @@ def load_tensor_pickle(path: str | Path) -> Tensor:
     """
     data = Path(path).read_bytes()
     try:
+        _check_opcodes(data)
         value = _TensorUnpickler(io.BytesIO(data)).load()
     except UnsafePickleError as error:
         raise UnsafePickleError(f'{path}: refused, {error}; expected a pickle of one plain tensor') from None

@@ -165,7 +165,7 @@ def with_dog_moved(index):
     (with_dog_moved, rf"other index: \['dog = 12 instead of {AVSS_CLASSES.index('dog')}'\]"),
     (lambda index: {('hound' if name == 'dog' else name): i for name, i in index.items()},
      r"missing \['dog'\], not expected \['hound'\]"),
-    (lambda index: list(index), 'found no json object of class name to index')])
+    (lambda index: list(index), 'found a json list; expected 71 class names with their indices')])
 def test_label_file_must_match(avss_root, change, message):
     path = avss_root / 'label2idx.json'
     path.write_text(json.dumps(change(json.loads(path.read_text()))))

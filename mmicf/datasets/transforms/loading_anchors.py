@@ -1,11 +1,12 @@
 """Cached embeddings of frozen image and audio towers."""
-import json
 from pathlib import Path
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmicf.registry import TRANSFORMS
+from mmicf.utils.array_file import read_npz
+from mmicf.utils.json_file import read_json_object
 
 ANCHORS = ('image_anchor', 'audio_anchor')
 
@@ -32,7 +33,7 @@ class LoadAnchors(BaseTransform):
             path = Path(anchor_dir) / 'settings.json'
             if not path.is_file():
                 raise FileNotFoundError(f'{path}: no settings; tools/dataset_converters/cache_anchors.py writes them')
-            found = json.loads(path.read_text(encoding='utf-8'))
+            found = read_json_object(path, expected='the settings of the towers')
             other = {key: found.get(key) for key, value in settings.items() if found.get(key) != value}
             if other:
                 raise ValueError(f'{path}: found {other}, expected {dict(settings)}')
@@ -41,8 +42,7 @@ class LoadAnchors(BaseTransform):
         path = Path(self.anchor_dir) / f'{results["clip_id"]}.npz'
         if not path.is_file():
             raise FileNotFoundError(f'{path}: no cached anchors; tools/dataset_converters/cache_anchors.py makes them')
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_npz(path)
         if not arrays or set(arrays) - set(ANCHORS):
             raise ValueError(f'{path}: found arrays {sorted(arrays)}, expected some of {list(ANCHORS)}')
         for name, array in arrays.items():

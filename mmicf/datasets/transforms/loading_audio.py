@@ -6,6 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmicf.registry import TRANSFORMS
+from mmicf.utils.array_file import read_npy
 from mmicf.utils.audio_file import AudioFileError, read_audio, resample
 from mmicf.utils.log_mel import EXAMPLE_WINDOWS, NUM_BANDS, SILENCE
 from mmicf.utils.log_once import log_once
@@ -79,7 +80,10 @@ class LoadAudio(BaseTransform):
         elif len(waveform) > 2:
             raise AudioFileError(f'{path}: {len(waveform)} channels; expected 1 or 2 for a stereo waveform')
         if self.sample_rate is not None:
-            waveform, rate = resample(waveform, rate, self.sample_rate), self.sample_rate
+            try:
+                waveform, rate = resample(waveform, rate, self.sample_rate), self.sample_rate
+            except ValueError as error:
+                raise AudioFileError(f'{path}: {error}') from None
         if self.duration is not None:
             waveform = _centre_or_tile(waveform, round(self.duration * rate))
         if pan:
@@ -144,10 +148,7 @@ def read_log_mel(path: str | Path) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such log-mel file')
     if path.suffix == '.npy':
-        try:
-            log_mel = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise ValueError(f'{path}: not a readable .npy array ({error})') from error
+        log_mel = read_npy(path)
     elif path.suffix == '.pkl':
         tensor = load_tensor_pickle(path)
         log_mel = (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # numpy has no bfloat16

@@ -1,12 +1,16 @@
 """Loading a clip's pictures and masks."""
+from collections.abc import Callable
+
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mmicf.registry import TRANSFORMS
 from mmicf.utils.class_names import avss_palette
 
 IGNORE = 255
+# PIL would try dozens of other formats, whatever the file is called; one of them (EPS) starts a program.
+FORMATS = ('PNG', 'JPEG', 'BMP')
 
 
 @TRANSFORMS.register_module()
@@ -95,7 +99,7 @@ def load_mask(path: str, mode: str, num_classes: int, lut: np.ndarray | None = N
     Raises:
         FileNotFoundError, ValueError: see :class:`LoadMasks`.
     """
-    image = _open(path)
+    image = open_picture(path)
     if shape is not None and (image.height, image.width) != tuple(shape):
         raise _WrongSize(f'{path}: found a mask of {image.height}x{image.width}, expected {shape[0]}x{shape[1]}')
     if mode == 'binary':
@@ -121,26 +125,26 @@ def load_mask(path: str, mode: str, num_classes: int, lut: np.ndarray | None = N
 
 def read_rgb(path: str) -> np.ndarray:
     """uint8 (H, W, 3) of a picture file; FileNotFoundError or ValueError naming it otherwise."""
-    return _decode(_open(path).convert, path, 'RGB')
+    return np.array(_decode(open_picture(path).convert, path, 'RGB'))
 
 
-def _open(path: str) -> Image.Image:
+def open_picture(path: str) -> Image.Image:
+    """A picture file, decoded; raises as :func:`read_rgb`."""
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=FORMATS)
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such picture') from None
-    except (UnidentifiedImageError, OSError) as error:
+    except Exception as error:  # no picture, none of these formats, too large for PIL, no file name, a folder, ...
         raise ValueError(f'{path}: found no readable picture ({error}), expected PNG or JPEG') from error
     _decode(image.load, path)
     return image
 
 
-def _decode(call, path: str, *args) -> np.ndarray | None:
+def _decode(call: Callable, path: str, *args: str) -> Image.Image | None:
     try:
-        out = call(*args)
-    except (OSError, SyntaxError, ValueError) as error:  # PIL raises SyntaxError for a broken PNG chunk
-        raise ValueError(f'{path}: the picture cannot be decoded, is it cut off? ({error})') from error
-    return np.array(out) if isinstance(out, Image.Image) else None
+        return call(*args)
+    except Exception as error:  # PIL raises nearly any exception type for a broken picture
+        raise ValueError(f'{path}: the picture cannot be decoded, is it cut off? ({type(error).__name__}: {error})') from error
 
 
 def _binary(image: Image.Image, path: str) -> np.ndarray:
@@ -160,7 +164,7 @@ def _indices(image: Image.Image, path: str) -> np.ndarray:
 
 
 def _from_colours(image: Image.Image, path: str, num_classes: int) -> np.ndarray:
-    colours = np.asarray(image.convert('RGB')).astype(np.int64) @ (1 << 16, 1 << 8, 1)
+    colours = np.asarray(_decode(image.convert, path, 'RGB')).astype(np.int64) @ (1 << 16, 1 << 8, 1)
     known = avss_palette()[:num_classes].astype(np.int64) @ (1 << 16, 1 << 8, 1)
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known[order], colours), len(known) - 1)
