@@ -17,13 +17,14 @@ from .run_logs import read_run, run_curves
 
 # Setting: label of its axis. 'train' and 'test' say which clips are corrupted.
 LABELS = {
-    'num_counterfactuals': 'top-k counterfactuals k^c',
-    'alpha': 'orthogonality α^o (lower end of its range)',
-    'intervention_step': 'diffusion step s^d',
-    'snr': 'signal-to-noise ratio r^a, dB',
-    'mix': 'frame mixing r^v, share of clips'
+    'num_counterfactuals': 'top-k counterfactuals $k^c$',
+    'alpha': 'orthogonality $α^o$ (lower end of its range)',
+    'intervention_step': 'diffusion step $s^d$',
+    'snr': 'signal-to-noise ratio $r^a$, dB',
+    'mix': 'frame mixing $r^v$, share of clips'
 }
 CLEAN = {'snr': math.inf, 'mix': 0.}
+LEAST_RANGE = 5.  # points that an axis spans at least, so that noise does not look like a trend
 
 
 class Point(NamedTuple):
@@ -155,7 +156,7 @@ def sweep_curves(points: Sequence[Point]) -> dict[str, dict[str, dict[float, lis
 def draw_sweeps(curves: Mapping[str, Mapping], scores: Sequence[str]) -> Figure:
     """A column per setting, a row per score: mean over runs of the same value, bars of one standard deviation.
 
-    No noise at all stands at the right end of its axis, as 'clean'.
+    Axes of scores span at least 5 points. No noise at all stands at the right end of its axis, as 'clean'.
 
     Args:
         curves: of :func:`sweep_curves`.
@@ -182,10 +183,13 @@ def draw_sweeps(curves: Mapping[str, Mapping], scores: Sequence[str]) -> Figure:
                 if not all(runs):
                     raise ValueError(f'{name}: a run has no score {score!r}; found {sorted(points[xs[0]][0])}')
                 k = names.index(name)
-                axes.errorbar([place[x] for x in xs], [statistics.mean(r) for r in runs],
-                              [statistics.stdev(r) if len(r) > 1 else 0 for r in runs], color=f'C{k % 10}', marker='osD^v'[k % 5],
-                              markersize=4, linewidth=1.4, capsize=3, label=name)
+                spread = [statistics.stdev(r) if len(r) > 1 else 0 for r in runs]
+                axes.errorbar([place[x] for x in xs], [statistics.mean(r) for r in runs], spread if any(spread) else None,
+                              color=f'C{k % 10}', marker='osD^v'[k % 5], markersize=4, linewidth=1.4, capsize=3, label=name)
             axes.set_xticks([place[x] for x in values], [f'{x:g}' if math.isfinite(x) else 'clean' for x in values])
+            low, high = axes.get_ylim()
+            spare = max(0., LEAST_RANGE - (high - low)) / 2
+            axes.set_ylim(low - spare, high + spare)
             axes.set_ylabel(f'{score}, %', fontsize=9)
             axes.set_xlabel(LABELS[setting], fontsize=9)
             axes.tick_params(labelsize=8)

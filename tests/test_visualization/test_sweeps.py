@@ -58,6 +58,8 @@ def test_curves_of_a_comparison(tmp_path):
     assert lines == [[[2, 10.5], [8, 0.5]], [[0, 0.5], [0.125, 20.5]], [[2, 51], [8, 50]], [[0, 50], [0.125, 52]]]
     bars = figure.axes[0].containers[0].lines[2][0].get_segments()[0]
     assert bars[1][1] - bars[0][1] == pytest.approx(2 * 0.5**0.5)  # two standard deviations of 10 and 11
+    low, high = figure.axes[2].get_ylim()  # F: 50 and 51
+    assert high - low == pytest.approx(5) and (low + high) / 2 == pytest.approx(50.5)
     with pytest.raises(ValueError, match="has no score 'area'"):
         draw_sweeps(curves, ['area'])
 

@@ -48,7 +48,8 @@ def main() -> None:
     files = save_figure(draw_sweeps(curves, args.scores), Path(args.out) / 'sweeps.png')
     for setting, by_curve in curves.items():
         for name, values in by_curve.items():
-            print(f'{LABELS[setting]}, {name}: ' + ', '.join(f'{x:g} ({len(runs)} runs)' for x, runs in sorted(values.items())))
+            found = ', '.join(f'{x:g} ({len(runs)} runs)' for x, runs in sorted(values.items()))
+            print(f'{LABELS[setting].replace("$", "")}, {name}: {found}')
     print(*files, sep=', ')
 
 
