@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from mmengine.visualization import Visualizer
+from mmengine.dist import master_only
+from mmengine.visualization import LocalVisBackend, MLflowVisBackend, Visualizer
 
 from mmicf.registry import VISUALIZERS
 from mmicf.structures import AVDataSample
@@ -54,6 +55,17 @@ class AVSLocalVisualizer(Visualizer):
         Path(out_file).parent.mkdir(parents=True, exist_ok=True)
         if not cv2.imwrite(str(out_file), image[..., ::-1]):
             raise OSError(f'{out_file}: could not be written')
+
+    @master_only
+    def add_image(self, name: str, image: np.ndarray, step: int = 0) -> None:
+        """Hands a picture to the backends, by a name that each can store."""
+        for backend in self._vis_backends.values():
+            if isinstance(backend, LocalVisBackend):  # makes no folders, and does not say that nothing was written
+                backend.add_image(name.replace('/', '_'), image, step)
+            elif isinstance(backend, MLflowVisBackend):  # knows no steps, and takes the kind of file from the name
+                backend.add_image(f'{name}_{step}.png', image, step)
+            else:
+                backend.add_image(name, image, step)
 
     def draw_clip(self, frames: Sequence[np.ndarray], data_sample: AVDataSample, waveform: np.ndarray | None = None,
                   sample_rate: int = 16000, log_mel: np.ndarray | None = None) -> np.ndarray:
@@ -130,7 +142,8 @@ class AVSLocalVisualizer(Visualizer):
         """
         labels = cv2.resize(labels.astype(np.uint8), frame.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         out = frame.copy()
-        for index in np.setdiff1d(np.unique(labels), 0).tolist():
+        present = np.bincount(labels.ravel(), minlength=256)  # np.unique would sort every picture of a video
+        for index in (np.flatnonzero(present[1:]) + 1).tolist():
             mask = labels == index
             out[mask] = ((1 - self.alpha) * out[mask] + self.alpha * np.array(self._colour(index))).astype(np.uint8)
             if index != 255:
