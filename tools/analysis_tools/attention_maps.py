@@ -23,14 +23,14 @@ from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 
+from mmicf.analysis.attention_record import LookedAt, fusion_names, look
+from mmicf.analysis.compared_models import add_clip_arguments, chosen_clips
+from mmicf.analysis.figure_file import save_figure
+from mmicf.analysis.map_grid import MapRow, draw_map_grid
 from mmicf.datasets.base import BaseAVDataset
-from mmicf.evaluation.compared_models import add_clip_arguments, chosen_clips
 from mmicf.registry import DATASETS
 from mmicf.utils.setup_env import drop_training_parts, silent_pipeline
 from mmicf.utils.trained_model import load_trained
-from mmicf.visualization.attention_record import LookedAt, fusion_names, look
-from mmicf.visualization.figure_file import save_figure
-from mmicf.visualization.map_grid import MapRow, draw_map_grid
 
 
 def parse_args() -> argparse.Namespace:

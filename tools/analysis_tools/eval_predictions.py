@@ -13,9 +13,9 @@ import argparse
 
 from mmengine.utils import ProgressBar
 
+from mmicf.analysis.compared_models import add_set_arguments, build_set
+from mmicf.analysis.saved_masks import check_masks, saved_clip
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
-from mmicf.evaluation.compared_models import add_set_arguments, build_set
-from mmicf.evaluation.saved_masks import check_masks, saved_clip
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
-from mmicf.evaluation.class_table import class_markdown, class_rows, class_scores_of, write_class_csv
-from mmicf.evaluation.compared_models import (
+from mmicf.analysis.class_table import class_markdown, class_rows, class_scores_of, write_class_csv
+from mmicf.analysis.compared_models import (
     ComparedModel,
     add_models_argument,
     add_set_arguments,
@@ -23,6 +22,7 @@ from mmicf.evaluation.compared_models import (
     check_models,
     predictions,
 )
+from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
 
 
 def parse_args() -> argparse.Namespace:

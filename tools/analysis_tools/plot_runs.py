@@ -9,8 +9,8 @@ Runs are work_dirs (their ``*/vis_data/scalars.json``), with a name in front or 
 import argparse
 from pathlib import Path
 
-from mmicf.visualization.figure_file import save_figure
-from mmicf.visualization.run_logs import draw_runs, read_run, run_curves
+from mmicf.analysis.figure_file import save_figure
+from mmicf.analysis.run_logs import draw_runs, read_run, run_curves
 
 
 def parse_args() -> argparse.Namespace:

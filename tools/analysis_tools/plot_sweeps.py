@@ -12,8 +12,8 @@ curve is made of runs of one model that differ in one setting alone, the default
 import argparse
 from pathlib import Path
 
-from mmicf.visualization.figure_file import save_figure
-from mmicf.visualization.sweeps import LABELS, Point, draw_sweeps, read_comparison, read_robustness, read_trained, sweep_curves
+from mmicf.analysis.figure_file import save_figure
+from mmicf.analysis.sweeps import LABELS, Point, draw_sweeps, read_comparison, read_robustness, read_trained, sweep_curves
 
 
 def parse_args() -> argparse.Namespace:

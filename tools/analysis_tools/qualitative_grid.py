@@ -10,10 +10,7 @@
 import argparse
 from pathlib import Path
 
-from mmicf.datasets.base import BaseAVDataset
-from mmicf.datasets.transforms import LoadAudio, LoadLogMel, LoadMasks
-from mmicf.datasets.transforms.loading_frames import read_rgb
-from mmicf.evaluation.compared_models import (
+from mmicf.analysis.compared_models import (
     add_clip_arguments,
     add_models_argument,
     add_set_arguments,
@@ -22,8 +19,11 @@ from mmicf.evaluation.compared_models import (
     chosen_clips,
     predictions,
 )
-from mmicf.visualization.figure_file import save_figure
-from mmicf.visualization.qualitative_grid import GridRow, Sound, draw_grid
+from mmicf.analysis.figure_file import save_figure
+from mmicf.analysis.qualitative_grid import GridRow, Sound, draw_grid
+from mmicf.datasets.base import BaseAVDataset
+from mmicf.datasets.transforms import LoadAudio, LoadLogMel, LoadMasks
+from mmicf.datasets.transforms.loading_frames import read_rgb
 
 
 def parse_args() -> argparse.Namespace:

@@ -7,7 +7,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from .av_local_visualizer import AVSLocalVisualizer
+from mmicf.visualization import AVSLocalVisualizer
+
 from .figure_file import new_figure, place
 
 # Inches: width of a frame, left margin, headings, between rows, colour bar with its labels.

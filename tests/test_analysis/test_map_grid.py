@@ -3,7 +3,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from mmicf.visualization.map_grid import MapRow, draw_map_grid, map_over
+from mmicf.analysis.map_grid import MapRow, draw_map_grid, map_over
 
 BINARY = dict(classes=('background', 'sounding'), palette=[[0, 0, 0], [255, 255, 255]])
 

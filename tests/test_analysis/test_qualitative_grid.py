@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
+from mmicf.analysis.qualitative_grid import GridRow, Sound, draw_grid
 from mmicf.evaluation.functional import binary_iou
-from mmicf.visualization.qualitative_grid import GridRow, Sound, draw_grid
 
 BINARY = dict(classes=('background', 'sounding'), palette=[[0, 0, 0], [255, 255, 255]])
 SEMANTIC = dict(classes=('background', 'dog', 'man', 'piano'), palette=[[0, 0, 0], [200, 0, 0], [0, 0, 200], [0, 200, 0]])

@@ -8,10 +8,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmicf.analysis.attention_record import attention_weights, fusion_names, look, standing_out
 from mmicf.models.layers import MultiHeadAttention
 from mmicf.registry import MODELS
 from mmicf.utils.dummy_inputs import audio_fields, dummy_batch
-from mmicf.visualization.attention_record import attention_weights, fusion_names, look, standing_out
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmicf.visualization.sweeps import draw_sweeps, point_of, read_comparison, read_robustness, read_trained, sweep_curves
+from mmicf.analysis.sweeps import draw_sweeps, point_of, read_comparison, read_robustness, read_trained, sweep_curves
 
 CONFIGS = Path(__file__).parents[2] / 'configs/icf'
 SCORES = dict(J=1., F=2.)

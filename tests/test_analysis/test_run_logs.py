@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from mmicf.visualization.run_logs import draw_runs, read_run, run_curves
+from mmicf.analysis.run_logs import draw_runs, read_run, run_curves
 
 
 def write_log(folder, start, records):

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mmicf.evaluation.functional import binary_iou
+from mmicf.visualization import AVSLocalVisualizer
+from mmicf.visualization.sound_strip import draw_log_mel, draw_waveform
 
-from .av_local_visualizer import AVSLocalVisualizer
 from .figure_file import new_figure, place
-from .sound_strip import draw_log_mel, draw_waveform
 
 PIXELS = 320  # width at which frames are drawn
 # Inches: width of a frame, between columns, between rows with and without a score below, left margin, headings, a legend's line.
