@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 from tiny_runs import make_model, make_set, run_tool
 
-from mmicf.analysis.class_table import read_class_file
+from mmicf.evaluation.class_table import read_class_file
 from mmicf.utils.class_names import AVSS_CLASSES
 
 

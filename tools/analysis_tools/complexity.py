@@ -18,10 +18,10 @@ from mmengine.utils import track_iter_progress
 
 from mmicf.analysis.compared_models import add_models_argument, add_set_arguments, build_set, check_models, predictions
 from mmicf.analysis.figure_file import new_figure, save_figure
-from mmicf.analysis.scene_complexity import QUADRANTS, picture_change, quadrant_of, quadrant_scores, sound_change
 from mmicf.datasets.base import BaseAVDataset
 from mmicf.datasets.transforms import ClipResize, LoadAudio, LoadFrames, LoadLogMel, LogMel
 from mmicf.evaluation import AVSBenchMetric
+from mmicf.evaluation.scene_complexity import QUADRANTS, picture_change, quadrant_of, quadrant_scores, sound_change
 from mmicf.utils.model_report import table
 
 COLOURS = ('C7', 'C0', 'C1', 'C3')

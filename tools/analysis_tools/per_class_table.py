@@ -13,7 +13,6 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmicf.analysis.class_table import class_markdown, class_rows, class_scores_of, write_class_csv
 from mmicf.analysis.compared_models import (
     ComparedModel,
     add_models_argument,
@@ -23,6 +22,7 @@ from mmicf.analysis.compared_models import (
     predictions,
 )
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
+from mmicf.evaluation.class_table import class_markdown, class_rows, class_scores_of, write_class_csv
 
 
 def parse_args() -> argparse.Namespace:

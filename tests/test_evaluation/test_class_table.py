@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from made_clips import random_class_clip
 
-from mmicf.analysis.class_table import class_markdown, class_rows, class_scores_of, read_class_file, write_class_csv
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
+from mmicf.evaluation.class_table import class_markdown, class_rows, class_scores_of, read_class_file, write_class_csv
 
 CLASSES = ['background', 'cat', 'dog', 'piano', 'never']
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mmicf.evaluation.metrics import AVSBenchMetric
+from .metrics import AVSBenchMetric
 
 # Bit 0: the pictures change more than the threshold; bit 1: the sound does.
 QUADRANTS = ('still, steady sound', 'moving, steady sound', 'still, changing sound', 'moving, changing sound')

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from made_clips import random_binary_clip
 
-from mmicf.analysis.scene_complexity import QUADRANTS, picture_change, quadrant_of, quadrant_scores, sound_change
 from mmicf.evaluation import AVSBenchMetric
+from mmicf.evaluation.scene_complexity import QUADRANTS, picture_change, quadrant_of, quadrant_scores, sound_change
 
 
 def test_changes_are_those_of_plain_loops():
