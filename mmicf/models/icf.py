@@ -92,7 +92,7 @@ class ImplicitCounterfactual(BaseModule):
             context, inputs.audio, inputs.clip_index, image_anchor=inputs.image_anchor, audio_anchor=inputs.audio_anchor)
         return text, losses, context
 
-    @torch.compiler.disable(recursive=False)  # torch.compile gets a named tuple's _replace wrong (torch 2.11)
+    @torch.compiler.disable(recursive=False)  # traced (torch 2.11), ICFInputs arrives with fields missing
     def with_anchors(self, inputs: ICFInputs) -> ICFInputs:
         """The inputs with embeddings of the frozen image and audio towers: cached ones, else those of towers that are there."""
         if inputs.image_anchor is None:

@@ -4,7 +4,6 @@ import json
 import runpy
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +12,6 @@ from mmengine.runner import Runner
 from toy_training import config, loader
 
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
-from mmicf.models.icf import ImplicitCounterfactual
-from mmicf.structures.icf import ICFInputs
 
 ROOT = Path(__file__).parents[2]
 _count = itertools.count()
@@ -168,17 +165,6 @@ def test_compiled_training_is_the_same_training(toy, toy_run, tmp_path):
     plain = torch.load(Path(toy_run.work_dir) / 'iter_5.pth', weights_only=False)['state_dict']
     for name, weight in compiled.model.state_dict().items():
         torch.testing.assert_close(weight, plain[name])
-
-
-def test_compiled_icf_keeps_its_inputs():
-    """torch.compile (2.11) loses the fields of a named tuple behind ``_replace``, which ICF therefore does outside of it."""
-    icf = SimpleNamespace(text=SimpleNamespace(embed_frames=lambda _: None, embed_waveform=lambda *_: None))
-
-    def read(x):
-        inputs = ICFInputs(feature=x, audio=x, clip_index=x, clip_ids=['clip'], context=(x,))
-        return ImplicitCounterfactual.with_anchors(icf, inputs).context[0] + 1
-
-    assert torch.equal(torch.compile(read, backend='eager')(torch.zeros(2)), torch.ones(2))
 
 
 def test_plain_learning_rate_and_missing_base_batch_size(toy, tmp_path):

@@ -66,7 +66,7 @@ class AVSegmentor(BaseModel):
             return self._decode(inputs)
         raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    @torch.compiler.disable(recursive=False)  # torch.compile gets a named tuple's _replace wrong (torch 2.11)
+    @torch.compiler.disable(recursive=False)  # traced (torch 2.11), ICFInputs arrives with fields missing
     def loss(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
         features = self.extract_feat(inputs)
         if self.icf is None:
