@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from PIL import Image
 
 from mmicf.datasets.transforms import LoadMasks
 from mmicf.datasets.transforms.geometric import resize
-from mmicf.datasets.transforms.loading_frames import load_mask
+from mmicf.datasets.transforms.loading_frames import load_mask, open_picture
 from mmicf.utils.clip_time import FRAME_OFFSET, mask_name
 
 
@@ -60,8 +59,7 @@ def read_mask(path: Path, clip: dict) -> np.ndarray:
     """
     if clip['mask_mode'] == 'binary':
         return load_mask(str(path), 'binary', clip['num_classes'])
-    with Image.open(path) as image:
-        mode = 'palette' if image.mode in ('RGB', 'RGBA') else 'index'
+    mode = 'palette' if open_picture(str(path)).mode in ('RGB', 'RGBA') else 'index'
     return load_mask(str(path), mode, clip['num_classes'])
 
 
