@@ -19,17 +19,6 @@ import pytest
 from mmengine.runner import Runner
 from test_doc_links import PAGES, ROOT, expand, prose
 
-# The README's commands are marked here, so that its blocks stay bare.
-README_MARKS = {
-    'bash tools/quickstart.sh': 'run by .ci/run',
-    'bash tools/run_tests.sh': 'run by .ci/run',
-    '.venv/bin/python tools/train.py configs/icf/icf_pvt_ms3.py': 'needs: data, weights, GPU',
-    'bash tools/dist_train.sh configs/icf/icf_pvt_avss.py 8': 'needs: data, weights, GPU',
-    '.venv/bin/python tools/test.py configs/icf/icf_pvt_ms3.py CHECKPOINT --show-dir out/pictures --out out/masks':
-        'needs: data, checkpoint',
-    'bash tools/dist_test.sh configs/icf/icf_pvt_ms3.py CHECKPOINT 8': 'needs: data, checkpoint, GPU',
-    '.venv/bin/python tools/inference.py clip.mp4 --model icf_pvt_ms3 --weights CHECKPOINT --out out': 'needs: checkpoint, clip',
-}
 NEEDS = {'data', 'weights', 'checkpoint', 'clip', 'GPU', 'slurm', 'network', 'time'}
 RUNNERS = ('.ci/run', 'tools/setup_env.sh')  # the first runs the second
 # Launchers: the tool they start, and how many of their arguments come before the tool's (config and checkpoint stay).
@@ -51,14 +40,14 @@ def block_commands(page):
     for block in BLOCK.finditer(page.read_text(encoding='utf-8')):
         if block['language'] != 'bash':
             continue
-        mark, known = block['mark'], README_MARKS if page == ROOT / 'README.md' else {}
+        mark = block['mark']
         for line in re.sub(r'\\\n\s*', '', block['body']).splitlines():
             if re.match(r'\s*# (needs: |run by )', line):
                 mark = line.strip('# ')
             for part in line.split('&&'):
                 words = shlex.split(part, comments=True)
                 if words:
-                    yield Command(page, words, mark or known.get(shlex.join(words)))
+                    yield Command(page, words, mark)
 
 
 def inline_commands(page):

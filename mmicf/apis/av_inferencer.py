@@ -19,7 +19,8 @@ from mmicf.utils.clip_time import FRAME_OFFSET
 from mmicf.utils.model_parts import TRAINING_ONLY
 from mmicf.utils.setup_env import drop_training_parts
 
-from .media import Media, MediaError, open_media
+from .media import Media, MediaError
+from .open_media import open_media
 from .result_writer import ResultWriter
 
 MARGIN = 0.1  # seconds of sound on both sides of a window, for the resampling filter

@@ -10,8 +10,10 @@ from PIL import Image
 from mmicf.utils.clip_time import mask_name
 from mmicf.visualization import AVSLocalVisualizer
 
-from .media import Media, VideoMedia, open_media
+from .media import Media
+from .open_media import open_media
 from .video_file import SoundTrack, write_video
+from .video_media import VideoMedia
 
 KINDS = ('video', 'masks', 'rle')
 

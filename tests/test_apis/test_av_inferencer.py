@@ -15,9 +15,10 @@ from PIL import Image
 
 from mmicf.apis import AVSInferencer
 from mmicf.apis.av_inferencer import window_starts
-from mmicf.apis.media import MediaError, VideoMedia
+from mmicf.apis.media import MediaError
 from mmicf.apis.result_writer import run_lengths
 from mmicf.apis.video_file import write_video
+from mmicf.apis.video_media import VideoMedia
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import DATASETS, MODELS
 from mmicf.utils.audio_file import AudioFileError

@@ -9,7 +9,9 @@ from broken_files import bounded, damaged, places, read_or_refuse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmicf.apis.media import MediaError, VideoMedia, open_media
+from mmicf.apis.media import MediaError
+from mmicf.apis.open_media import open_media
+from mmicf.apis.video_media import VideoMedia
 from mmicf.utils.audio_file import AudioFileError, read_audio
 
 BOXES = re.compile(b'mvhd|tkhd|mdhd|hdlr|stsd|avc1|avcC|mp4a|esds|stts|ctts|stsc|stsz|stco|elst|ilst|data|mdat')
