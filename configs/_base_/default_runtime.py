@@ -10,7 +10,7 @@ default_hooks = dict(
     visualization=dict(type='AVSVisualizationHook'))
 custom_hooks = [dict(type='SeedHook'), dict(type='BestSplitHook'), dict(type='CheckpointCheckHook')]
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='AVSLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+visualizer = dict(type='AVSLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=True)
 log_level = 'INFO'
 load_from = None

@@ -54,5 +54,5 @@ default_hooks = dict(
     logger=dict(interval=20, log_metric_by_epoch=True),
     visualization=dict(_delete_=True, type='mmicf.AVSVisualizationHook'))
 custom_hooks = [dict(type='mmicf.SeedHook')]
-visualizer = dict(_delete_=True, type='mmicf.AVSLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+visualizer = dict(_delete_=True, type='mmicf.AVSLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 randomness = dict(seed=0)
