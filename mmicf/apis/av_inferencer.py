@@ -1,6 +1,7 @@
 """A clip in, masks out."""
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,15 +117,15 @@ class AVSInferencer:
         if isinstance(inputs, (list, tuple)):
             return [self(one, out_dir=out_dir, fps=fps, overlap=overlap, audio=audio, frame_rate=frame_rate,
                          missing_sound=missing_sound, save=save, progress=progress) for one in inputs]
-        media = open_media(inputs, audio=audio, fps=frame_rate)
-        self._check_sound(media, missing_sound)
-        predictions = self._bar(self.stream(media, fps=fps, overlap=overlap), media, fps, progress)
-        out = dict(name=media.name, classes=self.metainfo['classes'])
-        if out_dir is None:
-            return {**out, 'predictions': list(predictions)}
-        writer = ResultWriter(Path(out_dir) / Path(media.name).stem, media, inputs, self.metainfo, save, fps)
-        files, count = writer.write(predictions)
-        return {**out, 'files': files, 'count': count}
+        with closing(open_media(inputs, audio=audio, fps=frame_rate)) as media:
+            self._check_sound(media, missing_sound)
+            predictions = self._bar(self.stream(media, fps=fps, overlap=overlap), media, fps, progress)
+            out = dict(name=media.name, classes=self.metainfo['classes'])
+            if out_dir is None:
+                return {**out, 'predictions': list(predictions)}
+            writer = ResultWriter(Path(out_dir) / Path(media.name).stem, media, inputs, self.metainfo, save, fps)
+            files, count = writer.write(predictions)
+            return {**out, 'files': files, 'count': count}
 
     def _check_sound(self, media: Media, missing_sound: str) -> None:
         short = media.duration - media.sound_duration

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmicf.datasets.transforms.loading_frames import read_rgb
-from mmicf.utils.audio_file import read_audio
+from mmicf.utils.audio_file import CONTAINERS, SoundFile, read_audio
 
 PICTURES = ('.png', '.jpg', '.jpeg', '.bmp')
 
@@ -39,6 +39,9 @@ class Media(ABC):
     @abstractmethod
     def sound(self, start: float, end: float) -> np.ndarray:
         """float32 (C, L) of ``start`` to ``end`` seconds, shorter where the sound ends; ``start`` must not fall."""
+
+    def close(self) -> None:  # noqa: B027 - what lies in memory has nothing to close
+        """Closes the files that are read."""
 
 
 class ArrayMedia(Media):
@@ -77,6 +80,8 @@ class ArrayMedia(Media):
 class FolderMedia(ArrayMedia):
     """A folder of pictures (by name, numbers by value) and its sound file, which lies in the folder or beside it.
 
+    Neither pictures nor sound are held longer than they are needed; of a container (mp4, ...) named as ``audio`` all sound is.
+
     Args:
         folder: with the pictures.
         audio: the sound file; None: the only sound file in the folder, or ``{folder}.wav``.
@@ -95,11 +100,24 @@ class FolderMedia(ArrayMedia):
         self._paths, self._fps, self.name = names, fps, str(folder)
         self.duration, self.size = len(names) / fps, read_rgb(str(names[0])).shape[:2]
         audio = self._find_audio(folder) if audio is None else Path(audio)
-        if audio is None:
-            self._waveform, self.sample_rate = np.zeros((1, 0), np.float32), 16000
+        self._file, self._waveform, self.sample_rate = None, np.zeros((1, 0), np.float32), 16000
+        if audio is None or audio.suffix.lower() in CONTAINERS:
+            if audio is not None:
+                self._waveform, self.sample_rate = read_audio(audio)
+            self.sound_duration = self._waveform.shape[1] / self.sample_rate
         else:
-            self._waveform, self.sample_rate = read_audio(audio)
-        self.sound_duration = self._waveform.shape[1] / self.sample_rate
+            self._file = SoundFile(audio)
+            self.sample_rate = self._file.sample_rate
+            self.sound_duration = self._file.num_samples / self.sample_rate
+
+    def sound(self, start: float, end: float) -> np.ndarray:
+        if self._file is None:
+            return super().sound(start, end)
+        return self._file.read(round(start * self.sample_rate), round(end * self.sample_rate))
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     @staticmethod
     def _find_audio(folder: Path) -> Path | None:

@@ -1,5 +1,7 @@
 """What the inferencer writes: a video with masks and the original sound, masks as PNG, COCO run lengths."""
+import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -141,14 +143,23 @@ class ResultWriter:
             if track is not None:
                 track.write(again.sound(heard, self.media.sound_duration))
                 track.close()
+            if again is not None:
+                again.close()
 
     def _video_of_predictions(self, predictions: Iterator, path: Path) -> None:
         """One picture per prediction at ``fps``, with the sound of the input."""
         again = open_media(self.source) if isinstance(self.source, dict) else self.media
-        sound = again.sound(0., self.media.sound_duration) if self.media.sound_duration else None
         pictures = (self.painter.overlay(frame, prediction.labels)
                     for prediction in predictions for frame in again.frames([prediction.time]))
-        write_video(path, pictures, frame_rate=self.fps, waveform=sound, sample_rate=self.media.sample_rate)
+        write_video(path, pictures, frame_rate=self.fps, waveform=self._pieces(again), sample_rate=self.media.sample_rate)
+
+    @staticmethod
+    def _pieces(media: Media) -> Iterator[np.ndarray] | None:
+        """The sound second by second, or None without any."""
+        if not media.sound_duration:
+            return None
+        ends = [*range(1, math.ceil(media.sound_duration)), media.sound_duration]
+        return (media.sound(start, end) for start, end in itertools.pairwise([0, *ends]))
 
 
 def _nearest(before, after, time: float):

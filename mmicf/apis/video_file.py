@@ -44,15 +44,16 @@ class SoundTrack:
             self._file.mux(self._stream.encode(frame))
 
 
-def write_video(path: str | Path, frames: Iterable[np.ndarray], *, frame_rate: float, waveform: np.ndarray | None = None,
-                sample_rate: int = 16000, quality: int = 18) -> None:
+def write_video(path: str | Path, frames: Iterable[np.ndarray], *, frame_rate: float,
+                waveform: np.ndarray | Iterable[np.ndarray] | None = None, sample_rate: int = 16000, quality: int = 18) -> None:
     """Writes H.264 pictures and AAC sound; both begin at zero.
 
     Args:
         path: an mp4.
         frames: uint8 RGB (H, W, 3) each, as they come; an odd last row or column is left out, as yuv420p has even sides.
         frame_rate: pictures per second.
-        waveform: float (L,), (1, L) or (C, L) in [-1, 1], of which two channels are kept; None: no sound.
+        waveform: float (L,), (1, L) or (C, L) in [-1, 1], of which two channels are kept, or pieces (C, L) of it, read as they
+            are written; None: no sound.
         sample_rate: Hz of the waveform.
         quality: constant rate factor, 0 (lossless in YUV) to 51.
 
@@ -74,12 +75,14 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], *, frame_rate: f
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         track = None
         if waveform is not None:
-            samples = np.atleast_2d(waveform)
-            track = SoundTrack(file, sample_rate=sample_rate, channels=len(samples))
+            pieces = iter([np.atleast_2d(waveform)] if isinstance(waveform, np.ndarray) else waveform)
+            start = next(pieces)  # the container wants to know the channels before its first packet
+            track = SoundTrack(file, sample_rate=sample_rate, channels=len(start))
         for frame in itertools.chain([first], frames):
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format='rgb24')
             file.mux(stream.encode(picture))
         file.mux(stream.encode())
         if track is not None:
-            track.write(samples)
+            for piece in itertools.chain([start], pieces):
+                track.write(piece)
             track.close()

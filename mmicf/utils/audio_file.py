@@ -36,34 +36,87 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such audio file')
-    waveform, rate = _read_container(path) if path.suffix.lower() in CONTAINERS else _read_sound_file(path)
+    if path.suffix.lower() in CONTAINERS:
+        waveform, rate = _read_container(path)
+        _check(path, rate, waveform.shape[1])
+        return _checked_samples(path, waveform), rate
+    with SoundFile(path) as file:
+        return file.read(0, file.num_samples), file.sample_rate
+
+
+class SoundFile:
+    """A wav, flac or other file of libsndfile's, from which pieces are read; a context manager.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        sample_rate: Hz.
+        num_samples: per channel.
+
+    Raises:
+        FileNotFoundError, AudioFileError: as :func:`read_audio`; what is wrong with samples shows when they are read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FileNotFoundError(f'{path}: no such audio file')
+        _check_riff(self.path)
+        try:
+            self._file = soundfile.SoundFile(self.path)
+        except Exception as error:
+            raise self._unreadable(error) from error
+        self.sample_rate, self.num_samples = self._file.samplerate, self._file.frames
+        # libsndfile does not scale float samples when asked for integers
+        self._is_float = self._file.subtype in ('FLOAT', 'DOUBLE')
+        try:
+            _check(self.path, self.sample_rate, self.num_samples)
+        except AudioFileError:
+            self.close()
+            raise
+
+    def _unreadable(self, error: Exception) -> AudioFileError:
+        return AudioFileError(f'{self.path}: cannot be read as sound ({error}); {self.path.stat().st_size} bytes found')
+
+    def read(self, first: int, last: int) -> np.ndarray:
+        """Samples ``first`` to ``last`` as float32 (C, L) in [-1, 1], fewer where the file ends."""
+        first, last = (min(max(0, x), self.num_samples) for x in (first, last))
+        try:
+            self._file.seek(first)
+            samples = self._file.read(last - first, dtype='float32' if self._is_float else 'int16', always_2d=True)
+        except Exception as error:  # libsndfile's own, or numpy's where a header promises more samples than fit into memory
+            raise self._unreadable(error) from error
+        if len(samples) < last - first:
+            raise AudioFileError(f'{self.path}: truncated, {first + len(samples)} of {self.num_samples} samples found')
+        waveform = np.ascontiguousarray(samples.T, dtype=np.float32)
+        return _checked_samples(self.path, waveform if self._is_float else waveform / np.float32(32768))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> 'SoundFile':
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def _check(path: Path, rate: int, num_samples: int) -> None:
     if not RATES[0] <= rate <= RATES[1]:
         raise AudioFileError(f'{path}: found {rate} samples per second; expected {RATES[0]} to {RATES[1]}')
-    if waveform.shape[1] == 0:
+    if num_samples == 0:
         raise AudioFileError(f'{path}: holds no samples; expected a non-empty recording')
+
+
+def _checked_samples(path: Path, waveform: np.ndarray) -> np.ndarray:
     if not np.isfinite(waveform).all():
         bad = int((~np.isfinite(waveform)).sum())
         raise AudioFileError(f'{path}: {bad} of {waveform.size} samples are NaN or infinite; expected finite samples')
-    peak = float(np.abs(waveform).max())
+    peak = float(np.abs(waveform).max(initial=0.))
     if peak > MAX_PEAK:
         raise AudioFileError(f'{path}: samples reach {peak:.4g}; expected a waveform in [-1, 1]')
-    return waveform, rate
-
-
-def _read_sound_file(path: Path) -> tuple[np.ndarray, int]:
-    _check_riff(path)
-    try:
-        with soundfile.SoundFile(path) as file:
-            promised, rate = file.frames, file.samplerate
-            # libsndfile does not scale float samples when asked for integers
-            is_float = file.subtype in ('FLOAT', 'DOUBLE')
-            samples = file.read(dtype='float32' if is_float else 'int16', always_2d=True)
-    except Exception as error:  # libsndfile's own, or numpy's where a header promises more samples than fit into memory
-        raise AudioFileError(f'{path}: cannot be read as sound ({error}); {path.stat().st_size} bytes found') from error
-    if len(samples) < promised:
-        raise AudioFileError(f'{path}: truncated, {len(samples)} of {promised} samples found')
-    waveform = np.ascontiguousarray(samples.T, dtype=np.float32)
-    return (waveform if is_float else waveform / np.float32(32768)), rate
+    return waveform
 
 
 def _check_riff(path: Path) -> None:

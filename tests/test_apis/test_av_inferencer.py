@@ -21,7 +21,7 @@ from mmicf.apis.video_file import write_video
 from mmicf.apis.video_media import VideoMedia
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import DATASETS, MODELS
-from mmicf.utils.audio_file import AudioFileError
+from mmicf.utils.audio_file import AudioFileError, SoundFile
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/icf/icf_tiny_synthetic.py'
@@ -207,6 +207,31 @@ def test_lists_folders_and_bad_input(inferencer, tmp_path):
         inferencer(dict(frames=frames, waveform=waveform), overlap=5)
     with pytest.raises(FileNotFoundError, match='no_such_model'):
         AVSInferencer('no_such_model', 'x.pth')
+
+
+def test_sound_of_a_folder_is_read_piece_by_piece(inferencer, tmp_path, monkeypatch):
+    (tmp_path / 'clip').mkdir()
+    frames, waveform = scene(23, 1)
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f'clip/{i}.png')
+    soundfile.write(tmp_path / 'clip.wav', waveform, 16000, subtype='FLOAT')
+    asked, read = [], SoundFile.read
+
+    def spy(self, first, last):
+        asked.append(last - first)
+        return read(self, first, last)
+
+    monkeypatch.setattr(SoundFile, 'read', spy)
+    out = inferencer(str(tmp_path / 'clip'), out_dir=str(tmp_path / 'out'), progress=False)
+    assert out['count'] == 23
+    assert max(asked) <= 6.3 * 16000  # a window of five seconds, its margins, and the second that finer sampling may need
+    heard = decoded_sound(out['files'][2])[0]
+    lag = np.correlate(heard[:3 * 16000], waveform[:2 * 16000], 'valid').argmax()
+    assert lag < 1600  # an encoder's delay at most
+    assert abs(len(heard) - len(waveform)) <= 2048
+    again = inferencer(dict(frames=frames, waveform=waveform), progress=False)
+    labels = [np.asarray(Image.open(path)) for path in sorted((tmp_path / 'out/clip/masks').iterdir())]
+    assert all(np.array_equal(a, b.labels) for a, b in zip(labels, again['predictions'], strict=True))
 
 
 def test_run_lengths():

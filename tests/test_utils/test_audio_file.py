@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmicf.utils.audio_file import AudioFileError, read_audio, resample
+from mmicf.utils.audio_file import AudioFileError, SoundFile, read_audio, resample
 
 
 def _sine(rate, seconds=1.0, hertz=440.0, amplitude=0.5):
@@ -36,6 +36,27 @@ def test_compressed_files(tmp_path, suffix):
     waveform, rate = read_audio(tmp_path / f'a.{suffix}')
     assert rate == 16000 and waveform.shape[0] == 1
     assert np.abs(waveform[0, 2000:14000] - _sine(16000)[2000:14000]).max() < 0.05
+
+
+@pytest.mark.parametrize('suffix', ['.wav', '.flac'])
+def test_pieces_of_a_file(tmp_path, suffix):
+    samples = (np.random.default_rng(0).uniform(-0.9, 0.9, (5000, 2)) * 32767).astype(np.int16)
+    soundfile.write(tmp_path / f'a{suffix}', samples, 16000)
+    whole, rate = read_audio(tmp_path / f'a{suffix}')
+    with SoundFile(tmp_path / f'a{suffix}') as file:
+        assert (file.sample_rate, file.num_samples) == (rate, 5000)
+        for first, last in [(0, 100), (4000, 4100), (50, 4900), (4900, 9000), (6000, 7000), (-5, 10)]:
+            assert np.array_equal(file.read(first, last), whole[:, max(0, first):last])
+
+
+def test_a_bad_piece_is_named(tmp_path):
+    samples = np.zeros(4000, np.float32)
+    samples[3000] = np.nan
+    soundfile.write(tmp_path / 'a.wav', samples, 16000, subtype='FLOAT')
+    with SoundFile(tmp_path / 'a.wav') as file:
+        assert file.read(0, 2000).shape == (1, 2000)
+        with pytest.raises(AudioFileError, match=r'a\.wav: 1 of 2000 samples are NaN'):
+            file.read(2000, 4000)
 
 
 def test_missing_file(tmp_path):

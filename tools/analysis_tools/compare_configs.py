@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', help='configs with the same datasets')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--out', default='work_dirs/compare_configs')
-    parser.add_argument('--jobs', type=int, default=1, help='runs at a time; they share the CPU threads')
+    parser.add_argument('--jobs', type=int, default=1, help='runs at a time; they share the CPU threads, $OMP_NUM_THREADS or all')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='overrides for every run, as for tools/train.py')
     return parser.parse_args()
 
@@ -40,7 +40,7 @@ def train(config: str, seed: int, work_dir: Path, args: argparse.Namespace) -> N
     if (work_dir / 'finished').is_file():
         return
     work_dir.mkdir(parents=True, exist_ok=True)
-    threads = max(1, (os.cpu_count() or 1) // args.jobs)
+    threads = max(1, int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)) // args.jobs)
     command = [sys.executable, str(ROOT / 'tools/train.py'), config, '--work-dir', str(work_dir), '--cfg-options',
                f'randomness.seed={seed}', *args.cfg_options]
     with open(work_dir / 'output.txt', 'w') as log:

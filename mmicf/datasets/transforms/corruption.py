@@ -136,7 +136,7 @@ class FrameMixing(BaseTransform):
     The supplement (item 5) says only: "we select 1/4 of the M3 data and randomly swap it with other video frames". Our
     reading: a quarter of the clips is chosen, in each a random share of the frames shows another video, the sound
     stays. A donor frame of another size is resized. Put it behind ``LoadFrames`` and ``LoadMasks``; ``frame_paths``
-    then names the donor's file.
+    then names the donor's file, from which ``LoadMaskiges`` behind it finds the donor's maskige.
 
     What is right on a replaced frame is our choice as well. Its own mask would outline an object that is not in the
     picture, so no prediction could be right. What sounds is out of view, hence by the definition of the task the mask
@@ -164,6 +164,8 @@ class FrameMixing(BaseTransform):
         rng, total = results['rng'], results['num_frames']
         if 'frames' not in results or ('masks' not in results and any(results['has_gt'])):
             raise ValueError(f'clip {results["clip_id"]}: FrameMixing must come after LoadFrames and LoadMasks')
+        if 'maskiges' in results:
+            raise ValueError(f'clip {results["clip_id"]}: FrameMixing must come before LoadMaskiges, which reads the new ones')
         if rng.random() >= self.ratio:
             return results
         donor = self._donor(results)

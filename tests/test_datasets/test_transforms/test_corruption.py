@@ -1,4 +1,6 @@
 """Noise at an exact ratio, silence, and frames of another clip."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -125,6 +127,25 @@ def test_donor_of_another_category_is_preferred_and_resized(tmp_path):
             masks=[np.ones((10, 15), dtype=np.uint8)], has_gt=[True], img_shape=(10, 15), get_donor=get_donor,
             rng=np.random.default_rng(seed)))
         assert out['frames'][0].shape == (10, 15, 3) and (out['frames'][0] == 77).all() and out['frame_paths'] == [path]
+
+
+def test_a_donor_brings_its_own_maskiges(ms3_root, tmp_path):
+    mixing = dict(type='FrameMixing', ratio=1.0, frame_ratio=0.4)
+    maskiges = dict(type='LoadMaskiges', data_root=str(ms3_root), maskige_root=str(tmp_path))
+    plain = AVSBenchMS3Dataset(data_root=str(ms3_root), split='train', pipeline=VISUAL)
+    colours = {}
+    for clip in range(3):
+        for k, path in enumerate(plain[clip]['frame_paths']):
+            target = (tmp_path / Path(path).relative_to(ms3_root)).with_suffix('.png')
+            target.parent.mkdir(parents=True, exist_ok=True)
+            colours[path] = (10 * clip, 20 * k, 99)
+            Image.new('RGB', plain[clip]['ori_shape'][::-1], colours[path]).save(target)
+    out = AVSBenchMS3Dataset(data_root=str(ms3_root), split='train', pipeline=[*VISUAL, mixing, maskiges])[0]
+    assert out['frame_paths'] != plain[0]['frame_paths']
+    for path, maskige in zip(out['frame_paths'], out['maskiges'], strict=True):
+        assert (maskige == colours[path]).all()
+    with pytest.raises(ValueError, match='clip x_0: FrameMixing must come before LoadMaskiges'):
+        AVSBenchMS3Dataset(data_root=str(ms3_root), split='train', pipeline=[*VISUAL, maskiges, mixing])[0]
 
 
 def test_bad_order_and_options(ms3_root):
