@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmicf.utils.evaluators import with_clip_metric
 from mmicf.utils.setup_env import add_run_arguments, checkpoint_check, drop_training_parts, load_run_config
 
 
@@ -30,8 +31,7 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         hook = cfg.default_hooks.get('visualization') or {'type': 'mmicf.AVSVisualizationHook'}
         cfg.default_hooks.visualization = {**hook, 'draw': True, 'show_dir': args.show_dir}
     if args.out is not None:
-        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-        cfg.test_evaluator = [*evaluators, {'type': 'mmicf.AVSPredictionWriter', 'out_dir': args.out}]
+        cfg.test_evaluator = with_clip_metric(cfg.test_evaluator, {'type': 'mmicf.AVSPredictionWriter', 'out_dir': args.out})
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmicf.utils.checkpoint import use_safe_loading
+from mmicf.utils.evaluators import with_clip_metric
 from mmicf.utils.model_report import table
 from mmicf.utils.setup_env import checkpoint_check, drop_training_parts, silent_pipeline
 
@@ -61,8 +62,7 @@ def test(work_dir: Path, sound: str) -> dict[str, float]:
         dataset.shuffle_audio = 0
     if sound == 'silent':
         dataset.pipeline = silent_pipeline(dataset.pipeline)
-    metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    cfg.test_evaluator = [*metrics, dict(type='ActivatedAreaMetric')]
+    cfg.test_evaluator = with_clip_metric(cfg.test_evaluator, dict(type='mmicf.ActivatedAreaMetric'))
     checkpoint_check(cfg, strict=True)
     drop_training_parts(cfg)
     return Runner.from_cfg(cfg).test()

@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 
 from mmicf.datasets.synthetic_truth import scene_categories
 from mmicf.utils.checkpoint import use_safe_loading
+from mmicf.utils.evaluators import clip_metrics
 from mmicf.utils.model_report import table
 from mmicf.utils.setup_env import checkpoint_check, drop_training_parts
 
@@ -82,8 +83,7 @@ def run(cfg: Config, name: str, change: dict, out: Path) -> dict[str, float]:
 
 def robust_metric(evaluators: list | dict) -> dict:
     """AVSRobustMetric with the settings of the config's AVSBenchMetric."""
-    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
-    own = next((dict(e) for e in evaluators if e['type'].rpartition('.')[2] == 'AVSBenchMetric'), dict(task='semantic'))
+    own = next((e for e in clip_metrics(evaluators) if e['type'].rpartition('.')[2] == 'AVSBenchMetric'), dict(task='semantic'))
     own.pop('per_class_out', None)
     return {**own, 'type': 'mmicf.AVSRobustMetric'}
 
