@@ -20,5 +20,5 @@ model = dict(
         num_classes=2,
         embed_dims=embed_dims,
         pixel_decoder=dict(type='MSDeformAttnPixelDecoder', in_channels=channels, num_layers=1, ffn_dims=256),
-        decoder=dict(type='BidirectionalQueryDecoder', num_queries=16, num_layers=3, ffn_dims=256),
+        decoder=dict(type='BidirectionalQueryDecoder', num_queries=16, num_layers=2, ffn_dims=256),
         loss=dict(type='MaskMatchingLoss', class_loss='focal', loss_weights=(1., 1., 1.), num_points=256)))

@@ -1,5 +1,4 @@
 """VGGish, the audio backbone of the AVS peers."""
-import math
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +7,8 @@ from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 from mmicf.utils.strict_loading import load_strict, read_checkpoint
+
+from ..layers import init_centred
 
 PUBLISHED = ('vggish-10086976.pth (72.1 M parameters), published with AVSBench and as a release file of '
              'github.com/harritaylor/torchvggish (v0.1)')
@@ -19,7 +20,8 @@ class VGGish(BaseModule):
 
     Six 3×3 convolutions (the layout of ``torchvggish``, and its parameter names), then three linear layers; ReLU after
     every layer, the last one too, so embeddings are not negative. The conv map is flattened frequency-and-channel last
-    (NHWC), as the TensorFlow weights want it. No PCA. Random weights are :func:`centred <init_centred>`.
+    (NHWC), as the TensorFlow weights want it. No PCA. Random weights are centred
+    (:func:`init_centred`): with plain ones three quarters of the embedding would be common to all sounds.
 
     Args:
         channels: widths of the four conv stages; the later two have two convolutions each.
@@ -79,18 +81,3 @@ class VGGish(BaseModule):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             x = self.features(log_mel)
             return self.embeddings(x.permute(0, 2, 3, 1).flatten(1))  # (N, C, 6, 4) -> (N, 24 C)
-
-
-def init_centred(layer: nn.Conv2d | nn.Linear) -> None:
-    """Random weights for a layer behind a ReLU, whose sum over the inputs of each output is zero.
-
-    What comes out of a ReLU has a positive mean that all inputs share. Through nine layers of plain Kaiming weights it grows at
-    the cost of what differs, until all sounds have nearly the same embedding: three quarters of a fresh model's audio token were
-    common to all frames of the synthetic clips, with these weights half of it (``tests/test_models/test_audio_backbones``). The
-    gain keeps the variance: of a unit Gaussian, ReLU leaves E[x²] − E[x]² = 1/2 − 1/(2π).
-    """
-    fan_in = layer.weight[0].numel()
-    with torch.no_grad():
-        layer.weight.normal_(std=((0.5 - 0.5 / math.pi) * fan_in)**-0.5)
-        layer.weight.sub_(layer.weight.flatten(1).mean(1).view(-1, *[1] * (layer.weight.dim() - 1)))
-    nn.init.zeros_(layer.bias)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmicf.registry import MODELS
 from mmicf.structures import AVDataSample, AVFeatures
 
-from ..layers import MLP, masked_mean
+from ..layers import MLP, init_centred, masked_mean
 from .dense_head import labelled_frames
 
 
@@ -60,6 +60,10 @@ class AVMask2FormerHead(BaseModule):
         self.query_norm = nn.LayerNorm(embed_dims)
         self.cls_embed = nn.Linear(embed_dims, num_classes + 1)
         self.mask_embed = MLP(embed_dims, embed_dims, embed_dims)
+        *hidden, last = (layer for layer in self.mask_embed if isinstance(layer, nn.Linear))
+        for layer in hidden:
+            init_centred(layer)
+        init_centred(last, gain=0.3)  # masks start undecided
 
     def forward(self, features: AVFeatures) -> HeadOutputs:
         """Predictions after the initial queries and after every layer; in eval mode only the last one."""

@@ -15,6 +15,11 @@ from mmicf.structures import DecoderText
 
 from ..layers import FFN, MultiHeadAttention, sine_positions_2d
 
+# Background and what sounds are masks of one frame that read the same audio, each the other's opposite. As far as two queries
+# answer to audio alike, their gradients on the shared mask embedding cancel; a query that outweighs the audio token (of unit
+# variance) opens units of its own (docs/en/decisions.md, "Random start").
+QUERY_STD = 2.5
+
 
 class DecoderStates(NamedTuple):
     """What each prediction of the decoder is made from.
@@ -92,6 +97,7 @@ class BidirectionalQueryDecoder(BaseModule):
         self.embed_dims, self.num_queries, self.num_heads = embed_dims, num_queries, num_heads
         self.text_attention = text_attention
         self.query_feat = nn.Embedding(num_queries, embed_dims)
+        nn.init.normal_(self.query_feat.weight, std=QUERY_STD)
         self.query_embed = nn.Embedding(num_queries + 1, embed_dims)
         self.level_embed = nn.Embedding(self.num_levels, embed_dims)
         self.layers = ModuleList([QueryLayer(embed_dims, num_heads, ffn_dims, text_attention) for _ in range(num_layers)])

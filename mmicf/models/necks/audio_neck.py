@@ -11,7 +11,8 @@ from ..layers import MultiHeadAttention, apply_per_clip, clips_by_length, sine_p
 class AudioNeck(BaseModule):
     """Linear projection and one self-attention layer over a clip's T audio tokens, (N, in_channels) → (N, embed_dims).
 
-    A sine code of the frame's place in the clip is added to queries and keys.
+    A sine code of the frame's place in the clip is added to queries and keys. The attention's output starts at zero: a token is the
+    sound of its own second until training mixes in others, which at random halve what tells the seconds apart.
 
     Args:
         in_channels: width of the audio backbone's embedding, 128 for VGGish.
@@ -24,6 +25,7 @@ class AudioNeck(BaseModule):
         super().__init__(init_cfg)
         self.proj = nn.Linear(in_channels, embed_dims)
         self.attn = MultiHeadAttention(embed_dims, num_heads)
+        nn.init.zeros_(self.attn.out.weight)
         self.norm = nn.LayerNorm(embed_dims)
 
     def _attend(self, x: Tensor) -> Tensor:

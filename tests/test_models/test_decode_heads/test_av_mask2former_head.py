@@ -30,6 +30,28 @@ def test_training_predicts_after_every_layer_and_eval_the_same_last_one():
     assert torch.allclose(tested.class_logits[0], trained.class_logits[-1], atol=1e-5)
 
 
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_fresh_queries_answer_the_same_sound_each_in_its_own_way(seed):
+    """What one sound changes in the mask embedding's hidden units must not be the same for all queries: background and sounding
+    masks are opposites, and equal answers would cancel in the gradient (decisions.md, "Random start")."""
+    torch.manual_seed(seed)
+    model = AVMask2FormerHead(
+        num_classes=2, embed_dims=96,
+        pixel_decoder=dict(type='MSDeformAttnPixelDecoder', in_channels=[8, 16, 24, 40], num_layers=1, ffn_dims=64),
+        decoder=dict(type='BidirectionalQueryDecoder', num_queries=16, num_layers=3), loss=dict(type='MaskMatchingLoss'))
+    audio = torch.nn.functional.layer_norm(torch.randn(64, 96), (96, ))
+
+    def likeness(queries):
+        x = model.query_norm(queries[:, None] + audio)
+        for layer in list(model.mask_embed)[:-1]:
+            x = layer(x)
+        answers = torch.nn.functional.normalize((x - x.mean(1, keepdim=True)).flatten(1))
+        return ((answers @ answers.T).sum() - 16) / (16 * 15)
+
+    queries = model.decoder.query_feat.weight
+    assert likeness(queries) < 0.45 < likeness(queries / 2.5)  # of unit variance, like the sound
+
+
 def test_attention_masks_equal_masks_resized_after_they_are_made():
     """Reading masks from resized mask features is exact: bilinear resizing is linear."""
     model, query = head(), torch.randn(2, 7, 32)
