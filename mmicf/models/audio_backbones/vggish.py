@@ -21,7 +21,7 @@ class VGGish(BaseModule):
     Six 3×3 convolutions (the layout of ``torchvggish``, and its parameter names), then three linear layers; ReLU after
     every layer, the last one too, so embeddings are not negative. The conv map is flattened frequency-and-channel last
     (NHWC), as the TensorFlow weights want it. No PCA. Random weights are centred
-    (:func:`init_centred`): with plain ones three quarters of the embedding would be common to all sounds.
+    (:func:`init_centred`): with plain ones most of the embedding would be common to all sounds.
 
     Args:
         channels: widths of the four conv stages; the later two have two convolutions each.
