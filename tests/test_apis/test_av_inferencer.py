@@ -174,7 +174,7 @@ def test_another_sound_is_heard_and_kept_in_time(inferencer, tmp_path):
     def difference(a, b):
         return max(np.abs(x.score - y.score).max() for x, y in zip(a, b, strict=True))
 
-    assert difference(given, own) < 0.2 * difference(given, silent)  # AAC against the samples themselves, sound against none
+    assert difference(given, own) < 0.5 * difference(given, silent)  # what AAC changes, and what sound does
     (tmp_path / 'text.wav').write_text('no sound')
     with pytest.raises(AudioFileError, match=r'text\.wav'):
         inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'text.wav'), progress=False)

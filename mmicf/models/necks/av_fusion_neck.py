@@ -14,7 +14,8 @@ class AVFusionNeck(BaseModule):
     """The audio token looks at the coarsest map, then every map listens to it.
 
     A pixel x becomes x + W·(P x ⊙ Q a): what a pixel and the sound have in common, in ``embed_dims`` dimensions, is written back
-    to the map. W starts at zero, so a pretrained segmentor starts as it was.
+    to the map. W starts at zero, so a pretrained segmentor starts as it was; so does what the token looks at, so that maps first
+    listen to the sound alone (docs/en/decisions.md, "Random start").
 
     Args:
         in_channels: channels of the maps, fine to coarse.
@@ -30,6 +31,7 @@ class AVFusionNeck(BaseModule):
         self.pixel = ModuleList([nn.Conv2d(c, embed_dims, 1) for c in in_channels])
         self.sound = ModuleList([nn.Linear(embed_dims, embed_dims) for _ in in_channels])
         self.write = ModuleList([nn.Conv2d(embed_dims, c, 1) for c in in_channels])
+        nn.init.zeros_(self.look.out.weight)
         for layer in self.write:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)

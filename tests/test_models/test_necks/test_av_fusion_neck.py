@@ -12,13 +12,16 @@ def neck_and_inputs():
 
 def test_fresh_neck_leaves_maps_alone():
     neck, maps, audio = neck_and_inputs()
-    assert all(torch.equal(a, b) for a, b in zip(neck(maps, audio)[0], maps, strict=True))
+    out, token = neck(maps, audio)
+    assert all(torch.equal(a, b) for a, b in zip(out, maps, strict=True))
+    assert torch.equal(neck([x + 1 for x in maps], audio)[1], token)  # and the token the sound alone
 
 
 def test_maps_hear_the_sound_of_their_own_frame():
     neck, maps, audio = neck_and_inputs()
-    for layer in neck.write:
+    for layer in (*neck.write, neck.look.out):
         torch.nn.init.normal_(layer.weight)
+    assert not torch.allclose(neck([x + 1 for x in maps], audio)[1], neck(maps, audio)[1])
     before, token = neck(maps, audio)
     audio[1] += 1
     after, changed = neck(maps, audio)
