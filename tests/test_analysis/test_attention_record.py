@@ -50,7 +50,7 @@ def test_standing_out_is_distance_from_the_mean_of_the_own_clip():
 
 
 @pytest.mark.parametrize(('config', 'fusion', 'layers', 'token'), [
-    ('icf/baseline_tiny_synthetic.py', 'BidirectionalQueryDecoder', 3, True),
+    ('icf/baseline_tiny_synthetic.py', 'BidirectionalQueryDecoder', 2, True),
     ('combo/combo_tiny_synthetic.py', 'BilateralFusion', 3, False),
     ('avsegformer/avsegformer_tiny_synthetic.py', 'CrossModalMixer', 0, False),
     ('tpavi/tpavi_tiny_synthetic.py', 'TPAVIAttention', 0, False),
