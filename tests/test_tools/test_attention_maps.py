@@ -16,8 +16,8 @@ def test_pictures_of_chosen_clips(tmp_path, monkeypatch, capsys):
     assert sorted(p.name for p in (tmp_path / 'a').iterdir()) == ['syntest00001.pdf', 'syntest00001.png']
     assert sorted(p.name for p in (tmp_path / 'b').glob('*.png')) == ['syntest00000.png']
     layers, sounds = Image.open(tmp_path / 'a/syntest00001.png'), Image.open(tmp_path / 'b/syntest00000.png')
-    # 1 + 4 + 2·3 rows against 1 + 4 + 3: what the features are before the sound joins is shown once
-    assert layers.width == sounds.width and (layers.height - sounds.height) / (11 - 8) == pytest.approx(1.56 * 150, abs=1)
+    # 1 + 4 + 2·2 rows against 1 + 4 + 3: what the features are before the sound joins is shown once
+    assert layers.width == sounds.width and (layers.height - sounds.height) / (9 - 8) == pytest.approx(1.56 * 150, abs=1)
     shuffled = runpy.run_path(str(ROOT / 'tools/analysis_tools/attention_maps.py'))['heard_as'](Config.fromfile(config), 'test',
                                                                                                 'shuffled', 0)
     infos = [shuffled.get_data_info(i) for i in range(3)]
