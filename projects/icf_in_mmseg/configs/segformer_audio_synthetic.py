@@ -3,7 +3,7 @@
 _base_ = [__import__('mmseg').__path__[0] + '/.mim/configs/segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py']
 data_root = 'data/synthetic_ms3/Multi-sources'
 size = (112, 112)
-max_epochs = 15
+max_epochs = 10
 
 model = dict(
     type='mmicf.AVEncoderDecoder',
@@ -31,8 +31,11 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=4,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(**dataset, split='val', pipeline=test_pipeline, test_mode=True))
+test_dataloader = dict(
+    batch_size=4,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(**dataset, split='test', pipeline=test_pipeline, test_mode=True))
-test_dataloader = val_dataloader
 val_evaluator = dict(
     _delete_=True,
     type='mmicf.FrameEvaluator',
