@@ -166,15 +166,12 @@ def test_another_sound_is_heard_and_kept_in_time(inferencer, tmp_path):
     spectrum = np.fft.rfft(heard, 2**18) * np.conj(np.fft.rfft(waveform, 2**18))
     lag = int(np.fft.irfft(spectrum).argmax())
     assert min(lag, 2**18 - lag) / 16000 < 1 / 8 and heard.std() > 0.8 * waveform.std()
-    given = inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'sound.wav'), progress=False)['predictions']
+    # A video's own sound, taken out and given back, is the same sound; AAC's changes to it are in both.
     write_video(tmp_path / 'sounding.mp4', frames, frame_rate=8, waveform=waveform)
     own = inferencer(str(tmp_path / 'sounding.mp4'), progress=False)['predictions']
-    silent = inferencer(str(tmp_path / 'in.mp4'), missing_sound='silence', progress=False)['predictions']
-
-    def difference(a, b):
-        return max(np.abs(x.score - y.score).max() for x, y in zip(a, b, strict=True))
-
-    assert difference(given, own) < 0.5 * difference(given, silent)  # what AAC changes, and what sound does
+    soundfile.write(tmp_path / 'own.wav', decoded_sound(tmp_path / 'sounding.mp4')[0], 16000, subtype='FLOAT')
+    given = inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'own.wav'), progress=False)['predictions']
+    assert max(np.abs(a.score - b.score).max() for a, b in zip(given, own, strict=True)) < 1e-3
     (tmp_path / 'text.wav').write_text('no sound')
     with pytest.raises(AudioFileError, match=r'text\.wav'):
         inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'text.wav'), progress=False)
