@@ -29,7 +29,7 @@ HOOKS = _child(mmseg.HOOKS, 'mmseg.engine.hooks', 'mmicf.engine')
 LOG_PROCESSORS = _child(mmseg.LOG_PROCESSORS)
 OPTIMIZERS = _child(mmseg.OPTIMIZERS, 'mmseg.engine.optimizers')
 OPTIM_WRAPPERS = _child(mmseg.OPTIM_WRAPPERS, 'mmseg.engine.optimizers', 'mmicf.engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child(mmseg.OPTIM_WRAPPER_CONSTRUCTORS, 'mmseg.engine.optimizers')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mmseg.OPTIM_WRAPPER_CONSTRUCTORS, 'mmseg.engine.optimizers', 'mmicf.engine')
 PARAM_SCHEDULERS = _child(mmseg.PARAM_SCHEDULERS, 'mmseg.engine.schedulers')
 
 METRICS = _child(mmseg.METRICS, 'mmseg.evaluation', 'mmicf.evaluation')

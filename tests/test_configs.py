@@ -98,6 +98,9 @@ def shrink(cfg, synthetic, full_size):
         cfg.model.decode_head.loss.num_points = 256
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         subset, folder = LAYOUTS[loader.dataset.type]
+        for transform in loader.dataset.pipeline:
+            if transform.type == 'LoadMaskiges':
+                assert transform.data_root == loader.dataset.data_root
         loader.dataset.data_root = str(synthetic[subset] / folder)
         loader.dataset.serialize_data = False  # it collects garbage, which takes longer than the clips
         for transform in loader.dataset.pipeline:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmicf.utils.setup_env import add_run_arguments, amp_optim_wrapper, checkpoint_check, load_run_config
 
@@ -29,13 +29,13 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise ValueError(f'--auto-scale-lr needs auto_scale_lr.base_batch_size in {args.config}')
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None
-        if args.resume != 'auto':
-            if not Path(args.resume).is_file():
-                raise FileNotFoundError(f'--resume: no checkpoint at {args.resume}')
-            cfg.load_from = args.resume
+    if args.resume == 'auto':
+        if find_latest_checkpoint(cfg.work_dir) is not None:  # else a first start, from the config's load_from
+            cfg.resume, cfg.load_from = True, None
+    elif args.resume is not None:
+        if not Path(args.resume).is_file():
+            raise FileNotFoundError(f'--resume: no checkpoint at {args.resume}')
+        cfg.resume, cfg.load_from = True, args.resume
     checkpoint_check(cfg, strict=False)
 
 

@@ -1,6 +1,6 @@
 # AVSegFormer on AVSS: 30 epochs; the backbone learns from the start.
 _base_ = [
-    '../_base_/models/avsegformer_pvt.py', '../_base_/datasets/avsegformer_avss.py', '../_base_/schedules/avsegformer.py',
+    '../_base_/models/avsegformer_pvt.py', '../_base_/datasets/plain_avss.py', '../_base_/schedules/avsegformer.py',
     '../_base_/default_runtime.py'
 ]
 model = dict(decode_head=dict(num_classes=71))

@@ -1,6 +1,6 @@
 # AVSegFormer on MS3 at 224x224: 60 epochs, frozen backbone in the first 10.
 _base_ = [
-    '../_base_/models/avsegformer_r50.py', '../_base_/datasets/avsegformer_ms3.py', '../_base_/schedules/avsegformer.py',
+    '../_base_/models/avsegformer_r50.py', '../_base_/datasets/plain_ms3.py', '../_base_/schedules/avsegformer.py',
     '../_base_/default_runtime.py'
 ]
 train_cfg = dict(max_epochs=60)

@@ -1,6 +1,6 @@
 # AVSegFormer on S4 at 224x224: 30 epochs, frozen backbone in the first 5.
 _base_ = [
-    '../_base_/models/avsegformer_r50.py', '../_base_/datasets/avsegformer_s4.py', '../_base_/schedules/avsegformer.py',
+    '../_base_/models/avsegformer_r50.py', '../_base_/datasets/plain_s4.py', '../_base_/schedules/avsegformer.py',
     '../_base_/default_runtime.py'
 ]
 train_cfg = dict(max_epochs=30)

@@ -1,3 +1,4 @@
-# MS3 started from the S4 model, the setting that AVSBench reports beside training from scratch.
+# MS3 started from the S4 model, the setting that AVSBench reports beside training from scratch. No run writes the name below:
+# give your own, --cfg-options load_from=work_dirs/..._s4/best_JF_epoch_N.pth.
 _base_ = 'baseline_r50_ms3.py'
 load_from = 'work_dirs/baseline_r50_s4/best.pth'

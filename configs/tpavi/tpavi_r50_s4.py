@@ -1,6 +1,6 @@
 # TPAVI on S4: 15 epochs, no regulariser.
 _base_ = [
-    '../_base_/models/tpavi_r50.py', '../_base_/datasets/avsbench_s4.py', '../_base_/schedules/tpavi.py',
+    '../_base_/models/tpavi_r50.py', '../_base_/datasets/plain_s4.py', '../_base_/schedules/tpavi.py',
     '../_base_/default_runtime.py'
 ]
 model = dict(decode_head=dict(avm_weight=0.))

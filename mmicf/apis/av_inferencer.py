@@ -17,7 +17,7 @@ from mmicf.registry import DATASETS, MODELS, TRANSFORMS
 from mmicf.utils.audio_file import resample
 from mmicf.utils.checkpoint import check_keys, model_state, read_run_checkpoint
 from mmicf.utils.clip_time import FRAME_OFFSET
-from mmicf.utils.model_parts import TRAINING_ONLY
+from mmicf.utils.model_parts import training_only_names
 from mmicf.utils.setup_env import drop_training_parts
 
 from .media import Media, MediaError
@@ -67,7 +67,7 @@ class AVSInferencer:
         self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         self.model = MODELS.build(self.cfg.model)
         content = read_run_checkpoint(weights)
-        check_keys(self.model, content, weights, strict=True, optional=TRAINING_ONLY)
+        check_keys(self.model, content, weights, strict=True, optional=training_only_names(self.model))
         self.model.load_state_dict(model_state(content), strict=False)
         self.model.to(self.device).eval()
         self.model.test_size = 'ori'

@@ -1,9 +1,10 @@
-"""Hooks, loops and optimizer wrappers."""
+"""Hooks, loops, optimizer wrappers and their constructor."""
 from .autocast_optim_wrapper import AutocastOptimWrapper
 from .hooks import AVSVisualizationHook, BestSplitHook, CheckpointCheckHook, FreezeBackboneHook, SeedHook
+from .norm_decay_constructor import NormDecayConstructor
 from .runner import ResumableBatchSampler, ResumableEpochTrainLoop
 
 __all__ = [
     'AVSVisualizationHook', 'AutocastOptimWrapper', 'BestSplitHook', 'CheckpointCheckHook', 'FreezeBackboneHook',
-    'ResumableBatchSampler', 'ResumableEpochTrainLoop', 'SeedHook'
+    'NormDecayConstructor', 'ResumableBatchSampler', 'ResumableEpochTrainLoop', 'SeedHook'
 ]

@@ -44,7 +44,7 @@ class AVDataPreprocessor(BaseDataPreprocessor):
         per_frame = {field: self._per_frame(inputs, field, names) for field in ('log_mel', 'image_anchor', 'audio_anchor')}
         batch = AVBatch(
             frames=frames,
-            clip_index=torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths),
+            clip_index=torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths, output_size=len(frames)),
             **per_frame,
             maskiges=None if maskiges is None else self._normalised(maskiges),
             waveform=self._all_or_none(inputs.waveform, 'waveform', names),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 from mmicf.structures import Counterfactuals, DecoderText, FactualText, ICFInputs
+from mmicf.utils.dist import gather_rows
 
 from .layers import apply_per_clip, clips_by_length, frames_by_clip
 from .necks import ClipContext, MITContext
@@ -150,5 +151,6 @@ class ImplicitCounterfactual(BaseModule):
         return self.decoder_text(generated.text, clip_index, hardest)
 
     def hinge(self, factual: Tensor, counterfactual: Tensor) -> dict[str, Tensor]:
-        """max(0, margin + L_seg(z) − L_seg(ℓ^cf)): the decoder must do worse with counterfactual text."""
-        return {'icf.loss_hinge': (self.margin + factual - counterfactual).clamp(min=0)}
+        """max(0, margin + L_seg(z) − L_seg(ℓ^cf)), both means over all ranks: the decoder must do worse with counterfactual text."""
+        gap = gather_rows((factual - counterfactual).view(1)).mean()
+        return {'icf.loss_hinge': (self.margin + gap).clamp(min=0)}

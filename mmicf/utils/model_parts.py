@@ -7,9 +7,10 @@ TRAINING_ONLY = ('icf',)
 
 
 def training_only_names(model: nn.Module) -> tuple[str, ...]:
-    """Children that run in training only: those named by the model's ``training_only``, or ``icf`` if it has none."""
-    names = getattr(model, 'training_only', TRAINING_ONLY)
-    return tuple(name for name in names if isinstance(getattr(model, name, None), nn.Module))
+    """Children that run in training only: ``icf``, unless the decoder reads its text."""
+    parts = {name: getattr(model, name, None) for name in TRAINING_ONLY}
+    return tuple(name for name, part in parts.items()
+                 if isinstance(part, nn.Module) and not getattr(part, 'text_in_decoder', False))
 
 
 def all_modules(module: nn.Module, seen: set[int] | None = None) -> Iterator[nn.Module]:

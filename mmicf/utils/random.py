@@ -6,14 +6,17 @@ import hashlib
 
 import torch
 
+from mmicf.utils.log_once import log_once
+
 _seed = 0
 _iteration = 0
+_published = False
 
 
 def publish_iteration(iteration: int, seed: int | None = None) -> None:
     """Set what :func:`current_iteration` and :func:`global_seed` return; ``SeedHook`` is the caller."""
-    global _iteration, _seed
-    _iteration = int(iteration)
+    global _iteration, _published, _seed
+    _iteration, _published = int(iteration), True
     if seed is not None:
         _seed = int(seed)
 
@@ -41,6 +44,9 @@ def clip_generator(clip_id: str, stream: str, device: torch.device | str = 'cpu'
         device: where the numbers are drawn.
         iteration: defaults to :func:`current_iteration`.
     """
+    if iteration is None and not _published:
+        log_once('no SeedHook', "no SeedHook: every iteration draws the same random numbers; add custom_hooks = "
+                 "[dict(type='mmicf.SeedHook')] to the config")
     iteration = _iteration if iteration is None else int(iteration)
     key = repr((_seed, iteration, str(clip_id), str(stream))).encode()
     generator = torch.Generator(device=device)

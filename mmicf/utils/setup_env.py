@@ -71,10 +71,12 @@ def checkpoint_check(cfg: Config, *, strict: bool) -> None:
 def drop_training_parts(cfg: Config) -> None:
     """Leave out of the model what only training runs (``icf``), so that a test needs neither its weights nor its packages.
 
-    ICF stays where the decoder reads its text.
+    Where the decoder reads ICF's text, what makes the text stays.
     """
     icf = cfg.get('model', {}).get('icf')
-    if icf is not None and not icf.get('text_in_decoder', False):
+    if icf is not None and icf.get('text_in_decoder', False):
+        icf.update(counterfactual=None, contrast=None)
+    elif icf is not None:
         cfg.model.icf = None
 
 

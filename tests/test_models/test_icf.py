@@ -1,5 +1,6 @@
 """ICF as a whole beside the segmentor: towers, text in the decoder, what each row of Table 2 does to the segmentor."""
 import copy
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,13 @@ NAMES = ('a', 'b', 'c', 'd')
 
 @pytest.fixture(scope='module')
 def cf_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp('cf') / 'cf.npz'
-    np.savez(path, **{name: np.random.default_rng(i).normal(size=(3, 8)).astype(np.float32) for i, name in enumerate(NAMES)})
-    return str(path)
+    """Files of the two precomputed strategies, by the end of their configs' names."""
+    paths = {}
+    for kind in ('replacement.npz', 'revision.npz'):
+        paths[kind] = str(tmp_path_factory.mktemp('cf') / kind)
+        rng = np.random.default_rng(len(kind))
+        np.savez(paths[kind], **{name: rng.normal(size=(3, 8)).astype(np.float32) for name in NAMES})
+    return paths
 
 
 def build(seed=0, **icf):
@@ -87,35 +92,22 @@ def test_test_time_is_the_baseline_s():
         assert torch.equal(a, b)
 
 
-# Without any component there is no ICF: the gradient of L_seg alone, which every row adds to.
-TABLE_2 = {
-    'mit': dict(counterfactual=None, contrast=None, text_in_decoder=True),
-    'cdcl': dict(text=None, counterfactual=None),
-    'mit_sc': dict(contrast=None, text_in_decoder=True),
-    'mit_cdcl': dict(counterfactual=None),
-    'all': dict(margin=0.5),
-    'mit_frame': dict(text=dict(levels=('frame', )), counterfactual=None, contrast=None, text_in_decoder=True),
-    'mit_frame_video': dict(text=dict(levels=('frame', 'video')), counterfactual=None, contrast=None, text_in_decoder=True),
-    'feature_level': dict(counterfactual=dict(_delete_=True, type='FeatureLevelCounterfactual', embed_dims=96)),
-    'inter_sample': dict(counterfactual=dict(intra_sample=False)),
-    'intra_sample': dict(counterfactual=dict(inter_sample=False)),
-    'discrete': dict(counterfactual=dict(_delete_=True, type='DiscreteCounterfactual', embed_dims=96)),
-    'pair_swap': dict(counterfactual=dict(_delete_=True, type='PairSwapCounterfactual')),
-    'audio_replacement': dict(counterfactual=dict(_delete_=True, type='PrecomputedCounterfactual', path='{file}', embed_dims=96)),
-    'loss_vl': dict(contrast=dict(pair_weights=dict(va=0., al=0., vl=0.3))),
-    'loss_vl_al': dict(contrast=dict(pair_weights=dict(va=0., al=0.3, vl=0.3))),
-    'prototype': dict(contrast=dict(mode='prototype')),
-    'feature': dict(contrast=dict(mode='feature')),
-    # L_ortho alone never reaches the segmentor; its row differs by the degrees that it leaves untrained
-    'no_ortho': dict(counterfactual=dict(ortho_weight=0.)),
-}
+def rows_of_table_2():
+    """Row of Table 2 → the options of ICF that its config changes."""
+    rows = {path.stem.removeprefix('table2_').removesuffix('_ms3'): runpy.run_path(str(path))['model']['icf']
+            for path in (ROOT / 'configs/icf/ablations').glob('table2_*_ms3.py')}
+    for options in rows.values():
+        counterfactual = options.get('counterfactual') or {}
+        if counterfactual.get('_delete_') and counterfactual['type'] != 'PairSwapCounterfactual':
+            counterfactual['embed_dims'] = 96  # the tiny model's
+    return {'all': dict(margin=0.5), **rows}  # without any component there is no ICF; the full model comes first
 
 
 def gradient(options, state, cf_file):
     """Gradient of the total loss with respect to the segmentor's audio projection, after one update of ICF's own parameters."""
     options = copy.deepcopy(options) or {}
     if 'PrecomputedCounterfactual' in str(options):
-        options['counterfactual']['path'] = cf_file
+        options['counterfactual']['path'] = cf_file[options['counterfactual']['path'].rpartition('_')[2]]
     model = build(**options)
     own = model.state_dict()
     model.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
@@ -130,7 +122,9 @@ def gradient(options, state, cf_file):
 
 def test_no_two_rows_of_table_2_give_the_segmentor_the_same_gradients(cf_file):
     state = build().state_dict()
-    found = {name: gradient(options, state, cf_file) for name, options in TABLE_2.items()}
+    # L_ortho alone never reaches the segmentor; its row differs by the degrees that it leaves untrained.
+    found = {name: gradient(options, state, cf_file) for name, options in rows_of_table_2().items()}
+    assert len(found) == 19
     names = list(found)
     for i, a in enumerate(names):
         for b in names[:i]:

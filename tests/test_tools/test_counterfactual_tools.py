@@ -100,6 +100,18 @@ def test_audio_replacement_takes_clips_of_other_categories(root, tool, tmp_path)
             assert file[clip].shape == (2, 3) and all(categories[d] != categories[clip] for d in donors)
 
 
+def test_categories_of_several_classes_must_share_none(tmp_path):
+    module = runpy.run_path(str(TOOLS / 'make_counterfactual_text.py'))
+    categories = {'a': 'dog_cat', 'b': 'cat_dog', 'c': 'cat_guitar_background', 'd': 'man', 'e': 'guitar'}
+    classes = module['class_sets'](categories, 'avss')
+    for i, clip in enumerate(categories):
+        np.savez(tmp_path / f'{clip}.npz', audio_anchor=np.full((5, 3), i, np.float32))
+    found = module['audio_replacement'](categories, classes, tmp_path, 0, 4)
+    donors = {clip: {'abcde'[int(row[0])] for row in rows} for clip, rows in found.items()}
+    assert donors == {'a': {'d', 'e'}, 'b': {'d', 'e'}, 'c': {'d'}, 'd': {'a', 'b', 'c', 'e'}, 'e': {'a', 'b', 'd'}}
+    assert module['class_sets']({'x': 'male_speech'}, 's4') == {'male_speech': {'male_speech'}}
+
+
 def test_text_revision_says_another_class(root, tool, small_towers, tmp_path):
     import open_clip
     out = tmp_path / 'cf.npz'

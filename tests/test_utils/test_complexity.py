@@ -52,7 +52,7 @@ def test_parameters_with_a_tower_outside_of_the_module_tree():
     assert count_parameters(model.icf) == (35 + 143, 0)
     assert len(list(model.parameters())) == 3 and len({id(m) for m in all_modules(model)}) == 5
     assert training_only_names(model) == ('icf', )
+    model.icf.text_in_decoder = True
+    assert training_only_names(model) == ()
     model.icf = None
     assert training_only_names(model) == ()
-    model.training_only = ('backbone', )
-    assert training_only_names(model) == ('backbone', )

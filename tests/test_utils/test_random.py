@@ -55,3 +55,15 @@ def test_same_seed_in_another_process():
             'print(m["clip_generator"]("a", "points").initial_seed())')
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
     assert int(out) == clip_random.clip_generator('a', 'points').initial_seed()
+
+
+def test_draws_that_no_hook_moves_on_are_warned_of(monkeypatch):
+    said = []
+    monkeypatch.setattr(clip_random, 'log_once', lambda key, message: said.append(message))
+    draw()
+    assert said == []
+    monkeypatch.setattr(clip_random, '_published', False)
+    draw(iteration=3)
+    assert said == []
+    draw()
+    assert len(said) == 1 and 'SeedHook' in said[0]

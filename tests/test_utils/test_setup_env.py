@@ -31,9 +31,12 @@ def train_options(**changes):
 
 def test_resume(tmp_path):
     train = tool('train')
-    cfg = base_config(load_from='start.pth')
+    cfg = base_config(load_from='start.pth', work_dir=str(tmp_path))
     train.apply_train_options(cfg, train_options())
     assert cfg.load_from == 'start.pth' and not cfg.get('resume')
+    train.apply_train_options(cfg, train_options(resume='auto'))  # a first start: nothing to resume from
+    assert cfg.load_from == 'start.pth' and not cfg.get('resume')
+    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
     train.apply_train_options(cfg, train_options(resume='auto'))
     assert cfg.resume and cfg.load_from is None
     (tmp_path / 'x.pth').touch()
@@ -65,6 +68,15 @@ def test_auto_scale_lr_needs_a_base():
     assert cfg.auto_scale_lr.enable
     with pytest.raises(ValueError, match=r'base_batch_size in c\.py'):
         train.apply_train_options(base_config(), train_options(auto_scale_lr=True))
+
+
+def test_of_icf_only_what_the_decoder_reads_is_left_for_testing():
+    icf = dict(text=dict(type='ImplicitText'), counterfactual=dict(type='SC'), contrast=dict(type='CDCLLoss'))
+    plain, reads = Config(dict(model=dict(icf=icf))), Config(dict(model=dict(icf=dict(**icf, text_in_decoder=True))))
+    for cfg in (plain, reads, Config(dict(model=dict(type='TPAVI')))):
+        setup_env.drop_training_parts(cfg)
+    assert plain.model.icf is None
+    assert reads.model.icf == dict(text=icf['text'], counterfactual=None, contrast=None, text_in_decoder=True)
 
 
 def test_test_options(tmp_path):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """What a model makes of sound that is not the clip's: the question of AVSBench-Robust, for any model and set.
 
-One model, one set of masks, one audio front end, one way of grouping clips: only the sound (or the pictures) changes. J and F stay
-those against the clip's own masks, so under silence, noise and off-screen sound lower is better; ``area`` is the share of marked
-pixels and ``empty_J`` the share of unmarked ones.
+One model, one set of masks, one audio front end, one way of grouping clips: only the sound changes. J and F stay those against the
+clip's own masks, so under silence, noise and off-screen sound lower is better; ``area`` is the share of marked pixels and ``empty_J`` the
+share of unmarked ones. Frames that show another clip (``--mix``) have empty masks, because what sounds is not in view: with
+``empty_gt='skip'`` J is that of the other frames.
 
     python tools/analysis_tools/robustness.py CONFIG CHECKPOINT --out work_dirs/robustness --snr 20 10 0
 """
@@ -130,7 +131,8 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(rows)
     plot(rows, Path(args.config).stem, out / 'robustness.png')
-    print(f'\n{args.config} with {args.checkpoint}; masks, metric and front end are the same in every row')
+    print(f'\n{args.config} with {args.checkpoint}; metric and front end are the same in every row, and so are '
+          'the masks, but those of mixed frames are empty')
     lines = [[row['condition'], *(f'{row[c]:.2f}' for c in (*COLUMNS, 'drop'))] for row in rows]
     print(table(['condition', *COLUMNS, 'drop of J'], lines))
     print(f'{out}/robustness.csv, .png, .pdf')

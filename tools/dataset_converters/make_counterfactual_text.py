@@ -6,8 +6,8 @@
         --clip pretrained/CLIP-ViT-B-32-laion2B-s34B-b79K.bin
 
 Audio replacement: what if something else had sounded? For each clip the audio anchors (``cache_anchors.py``, mean over its frames)
-of K clips of other categories. Text revision: the clip's class name in "a video of a ..." is replaced by K others, read by
-open_clip's text tower. Both draw from the seed and the clip's name alone. The paper says no more about either; this is our reading.
+of K clips with which it shares no class. Text revision: the clip's class name in "a video of a ..." is replaced by K others that
+share no class with it, read by open_clip's text tower. Both draw from the seed and the clip's name alone. The paper says no more about either; this is our reading.
 MS3 has no categories: there audio replacement takes any other clip, and text revision needs ``--categories``, a csv with clip_id
 and category.
 """
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset
+from mmicf.datasets.transforms.corruption import class_names
 from mmicf.models.text_encoders import OpenCLIPTextEncoder
 
 DATASETS = {'s4': AVSBenchS4Dataset, 'ms3': AVSBenchMS3Dataset, 'avss': AVSBenchSemanticDataset}
@@ -64,6 +65,12 @@ def clip_categories(dataset: str, data_root: str, table: str | None) -> dict[str
     return {info['clip_id']: named[info['clip_id']] for info in infos}
 
 
+def class_sets(categories: dict[str, str | None], dataset: str) -> dict[str | None, set[str]]:
+    """Category → the classes it names: in AVSS several joined by underscores, elsewhere one."""
+    subset = 'avss' if dataset == 'avss' else 's4'
+    return {name: class_names(dict(subset=subset, category=name)) if name else set() for name in set(categories.values())}
+
+
 def choose(pool: list[str], clip: str, seed: int, num: int) -> list[str]:
     """``num`` of a pool, each once before any twice, by the seed and the clip's name.
 
@@ -77,7 +84,7 @@ def choose(pool: list[str], clip: str, seed: int, num: int) -> list[str]:
     return [pool[order[i % len(pool)]] for i in range(num)]
 
 
-def audio_replacement(categories: dict, anchors: Path, seed: int, num: int) -> dict[str, np.ndarray]:
+def audio_replacement(categories: dict, classes: dict, anchors: Path, seed: int, num: int) -> dict[str, np.ndarray]:
     """(K, d) audio anchors of other clips for each clip.
 
     Raises:
@@ -92,13 +99,13 @@ def audio_replacement(categories: dict, anchors: Path, seed: int, num: int) -> d
             heard[clip] = file['audio_anchor'].mean(0)
     out = {}
     for clip, category in categories.items():
-        pool = [c for c, other in categories.items() if c != clip and (category is None or other != category)]
+        pool = [c for c, other in categories.items() if c != clip and not classes[other] & classes[category]]
         out[clip] = np.stack([heard[c] for c in choose(pool, clip, seed, num)])
     return out
 
 
 @torch.no_grad()
-def text_revision(categories: dict, joint: str, model: str, pretrained: str, seed: int, num: int) -> dict[str, np.ndarray]:
+def text_revision(categories: dict, classes: dict, joint: str, model: str, pretrained: str, seed: int, num: int) -> dict[str, np.ndarray]:
     """(K, d) embeddings of sentences with another class name for each clip; ``joint`` is what the underscore of a name stands for.
 
     Raises:
@@ -112,18 +119,19 @@ def text_revision(categories: dict, joint: str, model: str, pretrained: str, see
     sentences = [f'a video of a {name.replace("_", joint).replace("-", " ")}' for name in names]
     encoder = OpenCLIPTextEncoder(model=model, pretrained=pretrained)
     said = dict(zip(names, encoder.tower(open_clip.get_tokenizer(model)(sentences)).numpy(), strict=True))
-    return {clip: np.stack([said[n] for n in choose([n for n in names if n != category], clip, seed, num)])
-            for clip, category in categories.items()}
+    pools = {name: [other for other in names if not classes[other] & classes[name]] for name in names}
+    return {clip: np.stack([said[n] for n in choose(pools[category], clip, seed, num)]) for clip, category in categories.items()}
 
 
 def main() -> None:
     args = parse_args()
     categories = clip_categories(args.dataset, args.data_root, args.categories)
+    classes = class_sets(categories, args.dataset)
     if args.strategy == 'audio-replacement':
-        table = audio_replacement(categories, Path(args.anchors), args.seed, args.num)
+        table = audio_replacement(categories, classes, Path(args.anchors), args.seed, args.num)
     else:
         joint = ' and a ' if args.dataset == 'avss' else ' '  # AVSS joins the classes of a clip by underscores, S4 the words of one
-        table = text_revision(categories, joint, args.clip_model, args.clip, args.seed, args.num)
+        table = text_revision(categories, classes, joint, args.clip_model, args.clip, args.seed, args.num)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     np.savez(args.out, **{clip: value.astype(np.float32) for clip, value in table.items()})
     print(f'{args.out}: {len(table)} clips, {next(iter(table.values())).shape} each')

@@ -32,8 +32,9 @@ def published_state(checkpoint: dict, *, ema: bool = False, keep_text: bool = Fa
         state = {name.removeprefix('module.'): value for name, value in checkpoint['ema_state_dict'].items() if name != 'steps'}
     else:
         state = model_state(checkpoint)
-    dropped = tuple(f'{part}.counterfactual.' if keep_text else f'{part}.' for part in TRAINING_ONLY)
-    return {name: value.clone() for name, value in state.items() if not name.startswith(dropped)}
+    dropped = tuple(f'{part}.' for part in TRAINING_ONLY)
+    kept = tuple(f'{part}.{child}.' for part in TRAINING_ONLY for child in ('text', 'context')) if keep_text else ()
+    return {name: value.clone() for name, value in state.items() if not name.startswith(dropped) or name.startswith(kept)}
 
 
 def main() -> None:

@@ -21,3 +21,6 @@ loader = dict(batch_size=4, num_workers=0, persistent_workers=False)
 train_dataloader = dict(**loader, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(**loader, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = dict(**loader, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+# Six of the 70 classes occur; the others would count as zero.
+val_evaluator = [dict(type='AVSBenchMetric', task='semantic', absent='skip'), dict(type='AVSConfusionMetric', absent='skip')]
+test_evaluator = val_evaluator

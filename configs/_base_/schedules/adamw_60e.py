@@ -2,6 +2,7 @@
 max_epochs = 60
 optim_wrapper = dict(
     type='OptimWrapper',
+    constructor='NormDecayConstructor',  # norms and embeddings do not decay, the backbone's too
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=0.01, norm_type=2),
     paramwise_cfg=dict(

@@ -104,22 +104,23 @@ class NegativeAudio(BaseTransform):
         if draw < self.prob / 2:
             results['waveform'] = np.zeros_like(waveform)
         else:
-            donor = self._donor(results)
+            donor = other_clip(results)
             other = self.load_audio.transform(dict(audio=donor['audio'], clip_id=donor['clip_id']))
             results['waveform'], results['sample_rate'] = other['waveform'], other['sample_rate']
         results['masks'] = [None if mask is None else np.zeros_like(mask) for mask in results.get('masks', [])]
         return results
 
-    @staticmethod
-    def _donor(results: dict) -> dict:
-        for _ in range(20):
-            donor = results['get_donor'](results['rng'])
-            if not class_names(donor) & class_names(results):
-                break
-        return donor
-
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
+
+
+def other_clip(results: dict) -> dict:
+    """Another clip's data info; drawn again, up to 20 times, while it shares a class name with the clip."""
+    for _ in range(20):
+        donor = results['get_donor'](results['rng'])
+        if not class_names(donor) & class_names(results):
+            break
+    return donor
 
 
 def class_names(info: dict) -> set[str]:
@@ -142,8 +143,8 @@ class FrameMixing(BaseTransform):
     picture, so no prediction could be right. What sounds is out of view, hence by the definition of the task the mask
     is empty (``ground_truth='empty'``: J is then the share of pixels left unmarked, F skips the frame). For sets
     without class names (MS3) the donor may show an object of the sounding class; ``'ignore'`` leaves these frames out
-    of loss and metrics and measures what the broken context does to the others. Donors of the clip's own ``category``
-    are drawn again, up to 20 times.
+    of loss and metrics and measures what the broken context does to the others. Donors that share a class name with the
+    clip are drawn again, up to 20 times.
 
     Args:
         ratio: share of clips that are mixed.
@@ -168,7 +169,7 @@ class FrameMixing(BaseTransform):
             raise ValueError(f'clip {results["clip_id"]}: FrameMixing must come before LoadMaskiges, which reads the new ones')
         if rng.random() >= self.ratio:
             return results
-        donor = self._donor(results)
+        donor = other_clip(results)
         for i in sorted(rng.choice(total, size=max(1, round(self.frame_ratio * total)), replace=False).tolist()):
             results['frames'][i] = resize(read_rgb(donor['frame_paths'][i]), results['img_shape'])
             results['frame_paths'][i] = donor['frame_paths'][i]
@@ -179,14 +180,6 @@ class FrameMixing(BaseTransform):
             else:
                 results['masks'][i], results['has_gt'][i] = None, False
         return results
-
-    @staticmethod
-    def _donor(results: dict) -> dict:
-        for _ in range(20):
-            donor = results['get_donor'](results['rng'])
-            if results['category'] is None or donor['category'] != results['category']:
-                break
-        return donor
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(ratio={self.ratio}, frame_ratio={self.frame_ratio}, '

@@ -125,7 +125,10 @@ def load_mask(path: str, mode: str, num_classes: int, lut: np.ndarray | None = N
 
 def read_rgb(path: str) -> np.ndarray:
     """uint8 (H, W, 3) of a picture file; FileNotFoundError or ValueError naming it otherwise."""
-    return np.array(_decode(open_picture(path).convert, path, 'RGB'))
+    image = open_picture(path)
+    if image.mode[0] in 'IF':  # PIL would cut off what is above 255
+        raise ValueError(f'{path}: found a picture of more than 8 bits per channel (PIL mode {image.mode}), expected 8')
+    return np.array(_decode(image.convert, path, 'RGB'))
 
 
 def open_picture(path: str) -> Image.Image:

@@ -13,7 +13,8 @@ from mmicf.utils.audio_file import read_audio
 
 @HOOKS.register_module()
 class AVSVisualizationHook(Hook):
-    """Draws every ``interval``-th clip of the data set in validation and testing, the same clips on any number of ranks.
+    """Draws every ``interval``-th clip of the data set in validation and testing: with ``show_dir`` the same clips on any number of
+    ranks, without it those of rank 0.
 
     Pictures show the stored frames. The strip shows the clip's (first) audio file; where the data set has log-mel files
     only, the log-mel that the model received.

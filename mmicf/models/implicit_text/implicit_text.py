@@ -68,7 +68,7 @@ class ImplicitText(BaseModule):
 
     def forward(self, context: MITContext, audio: Tensor, clip_index: Tensor, *, image_anchor: Tensor | None = None,
                 audio_anchor: Tensor | None = None) -> tuple[FactualText, dict[str, Tensor]]:
-        """z of every clip, and ``loss_mit``.
+        """z of every clip, and ``loss_mit`` in training.
 
         Args:
             context: levels of the visual context, (N, D, h, w) each.
@@ -89,7 +89,7 @@ class ImplicitText(BaseModule):
                 visual=torch.einsum('bp,bpd->bd', visual_score.softmax(-1), visual),
                 audio=torch.einsum('bp,bpd->bd', audio_score.softmax(-1), heard))
         losses = {}
-        if self.loss_weight:
+        if self.loss_weight and self.training:  # gathers over ranks, which may have unequal numbers of test batches
             loss = 0.5 * (self._infonce(visual_query, visual, elements) + self._infonce(audio_query, heard, elements))
             losses['loss_mit'] = self.loss_weight * loss
         return text, losses

@@ -52,12 +52,13 @@ class ModalityText(nn.Module):
 
     def retrieve(self, query: Tensor, texts: Tensor) -> Tensor:
         """l of Eq. 3 for queries (M, d), unit length, and texts (M, k^t, d) → (M, d)."""
-        sim = torch.einsum('md,mkd->mk', query, texts)
-        weight = (sim / self.temperature).softmax(-1)
-        if self.retrieval == 'top1':  # straight-through: the best text forward, the soft weights' gradient backward
-            best = F.one_hot(sim.argmax(-1), sim.shape[-1]).to(weight)
-            weight = best + weight - weight.detach()
-        return torch.einsum('mk,mkd->md', weight, texts)
+        with torch.autocast(query.device.type, enabled=False):  # similarities of a clip's texts differ by less than bfloat16 tells
+            sim = torch.einsum('md,mkd->mk', query, texts)
+            weight = (sim / self.temperature).softmax(-1)
+            if self.retrieval == 'top1':  # straight-through: the best text forward, the soft weights' gradient backward
+                best = F.one_hot(sim.argmax(-1), sim.shape[-1]).to(weight)
+                weight = best + weight - weight.detach()
+            return torch.einsum('mk,mkd->md', weight, texts)
 
     def forward(self, features: dict[str, Tensor], elements: ClipElements,
                 anchor: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,7 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 try:  # mmcv without compiled ops has no mmcv._ext
+    from mmcv.ops import get_compiling_cuda_version
     from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction as _CompiledSampling
+    if get_compiling_cuda_version() == 'not available':  # ops for CPU alone
+        _CompiledSampling = None
 except ImportError:
     _CompiledSampling = None
 
@@ -38,7 +41,7 @@ def ms_deform_attn_sampling(value: Tensor, shapes: Sequence[tuple[int, int]], re
         locations = reference[:, None, None, None] + offsets / scale
         return _CompiledSampling.apply(value.contiguous(), torch.tensor(shapes, device=value.device),
                                        torch.tensor(starts, device=value.device), locations.contiguous(), weights.contiguous(),
-                                       64)
+                                       len(value))  # im2col_step, which must divide N
     # On CPU bags are 4 to 5 times faster forward, but their backward pass is up to twice as slow.
     level_sampling = _sample_bags if value.device.type == 'cpu' and not torch.is_grad_enabled() else _sample_grid
     out = None

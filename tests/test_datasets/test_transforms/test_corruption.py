@@ -118,11 +118,11 @@ def test_donor_of_another_category_is_preferred_and_resized(tmp_path):
     Image.fromarray(np.full((20, 30, 3), 77, dtype=np.uint8)).save(path)
 
     def get_donor(rng):
-        return [dict(category='dog', frame_paths=['unused']), dict(category='car', frame_paths=[path])][rng.integers(2)]
+        return [dict(category='cat_dog', frame_paths=['unused']), dict(category='car', frame_paths=[path])][rng.integers(2)]
 
     for seed in range(8):
         out = FrameMixing(ratio=1.0)(dict(
-            clip_id='c', num_frames=1, category='dog', frames=[np.zeros((10, 15, 3), dtype=np.uint8)],
+            clip_id='c', num_frames=1, category='dog_man', frames=[np.zeros((10, 15, 3), dtype=np.uint8)],
             frame_paths=['own'],
             masks=[np.ones((10, 15), dtype=np.uint8)], has_gt=[True], img_shape=(10, 15), get_donor=get_donor,
             rng=np.random.default_rng(seed)))

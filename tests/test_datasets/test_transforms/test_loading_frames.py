@@ -141,6 +141,13 @@ def test_frames_of_every_mode_become_rgb(tmp_path):
     assert out['ori_shape'] == out['img_shape'] == (6, 8)
 
 
+def test_more_than_8_bits_are_refused(tmp_path):
+    path = tmp_path / 'deep.png'
+    Image.fromarray(np.array([[0, 4000]], np.uint16)).save(path)
+    with pytest.raises(ValueError, match=rf'{path}: found a picture of more than 8 bits per channel \(PIL mode I;16\)'):
+        frames([path])
+
+
 def test_frames_of_two_sizes_and_of_another_number(tmp_path):
     a = save(tmp_path / 'a.png', np.zeros((6, 8, 3), np.uint8))
     b = save(tmp_path / 'b.png', np.zeros((6, 9, 3), np.uint8))

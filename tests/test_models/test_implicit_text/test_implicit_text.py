@@ -137,6 +137,26 @@ def test_hard_retrieval_takes_the_best_text_and_keeps_the_gradient():
     assert query.grad.abs().sum() > 0
 
 
+def test_retrieval_and_its_choice_do_not_change_under_autocast():
+    for retrieval in ('soft', 'top1'):
+        model = build(retrieval=retrieval)
+        query = F.normalize(torch.randn(64, WIDTH), dim=-1)
+        texts = F.normalize(torch.randn(WIDTH) + 0.02 * torch.randn(64, 5, WIDTH), dim=-1)  # as alike as a clip's texts are
+        exact = model.visual.retrieve(query, texts)
+        with torch.autocast('cpu', torch.bfloat16):
+            similar = model.visual.retrieve(query, texts)
+        assert torch.equal(similar, exact), retrieval
+
+
+def test_evaluation_gathers_nothing_over_ranks(monkeypatch):
+    model = build().eval()
+    monkeypatch.setattr('mmicf.models.implicit_text.implicit_text.gather_rows', None)  # a call would fail
+    text, losses = model(*batch((2, 1)))
+    assert losses == {} and text.tokens.isfinite().all()
+    with pytest.raises(TypeError):
+        model.train()(*batch((2, 1)))
+
+
 def test_infonce_prefers_own_text():
     model = build()
     elements = clip_elements(torch.tensor([0, 0, 1, 1, 2]), 2)

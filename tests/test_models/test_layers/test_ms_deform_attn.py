@@ -55,7 +55,7 @@ def test_both_paths_and_their_gradients_agree(monkeypatch):
 
 @pytest.mark.skipif(module._CompiledSampling is None or not torch.cuda.is_available(), reason="needs mmcv's CUDA op")
 def test_compiled_op_agrees():
-    args = [x.float() if torch.is_tensor(x) else x for x in inputs()]
+    args = [x.float() if torch.is_tensor(x) else x for x in inputs(n=65)]  # clips of AVSS on one GPU may have more than 64 frames
     cuda = [x.cuda() if torch.is_tensor(x) else x for x in args]
     assert torch.allclose(module.ms_deform_attn_sampling(*cuda).cpu(), module.ms_deform_attn_sampling(*args), atol=1e-5)
 

@@ -1,4 +1,4 @@
-# MS3 as AVSegFormer reads it: frames squashed to 224x224, no augmentation.
+# MS3 as AVSBench (TPAVI) and AVSegFormer read it: frames squashed to 224x224, no augmentation.
 _base_ = 'avsbench_ms3.py'
 pipeline = [
     dict(type='LoadFrames'),

@@ -1,5 +1,5 @@
-# S4 as AVSegFormer reads it.
-_base_ = 'avsegformer_ms3.py'
+# S4 as AVSBench (TPAVI) and AVSegFormer read it.
+_base_ = 'plain_ms3.py'
 s4 = dict(type='AVSBenchS4Dataset', data_root='data/AVSBench/Single-source')
 train_dataloader = dict(dataset=s4)
 val_dataloader = dict(dataset=s4)
