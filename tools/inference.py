@@ -8,6 +8,7 @@ import argparse
 import time
 
 from mmicf.apis import AVSInferencer
+from mmicf.apis.open_media import check_names
 
 
 def parse_args() -> argparse.Namespace:
@@ -16,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--model', required=True, help='config file or its name')
     parser.add_argument('--weights', required=True, help='checkpoint')
     parser.add_argument('--out', default='work_dirs/inference', help='folder for overlay.mp4, masks/ and masks.jsonl of each input')
-    parser.add_argument('--fps', type=float, default=1., help='pictures to segment per second')
+    parser.add_argument('--fps', type=float, default=1., help='pictures to segment per second, a whole number')
     parser.add_argument('--overlap', type=int, default=0, help='seconds that neighbouring windows share')
     parser.add_argument('--num-frames', type=int, help='pictures per window; default 5')
     parser.add_argument('--audio', help='sound file of a folder, or heard in place of a video\'s own sound')
@@ -29,6 +30,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_names(args.inputs)
     inferencer = AVSInferencer(args.model, args.weights, device=args.device, num_frames=args.num_frames)
     for source in args.inputs:
         start = time.perf_counter()

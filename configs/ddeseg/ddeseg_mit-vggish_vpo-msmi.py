@@ -4,6 +4,8 @@ _base_ = [
     '../_base_/schedules/ddeseg.py', '../_base_/default_runtime.py'
 ]
 model = dict(derivation=dict(memory=dict(path='data/memory/vggish_vpo.npz', classes='vpo')), decode_head=dict(num_classes=22))
-train_dataloader = dict(dataset=dict(subset='msmi'))
+sound = [dict(type='LoadAudio', duration=3.0), dict(type='LogMel')]
+train = [*_base_.cropped_pictures, *sound, *_base_.augmentation, dict(type='PackAVSInputs')]
+train_dataloader = dict(dataset=dict(subset='msmi', pipeline=train))
 val_dataloader = dict(dataset=dict(subset='msmi'))
 test_dataloader = dict(dataset=dict(subset='msmi'))

@@ -4,6 +4,6 @@ _base_ = [
     '../_base_/schedules/ddeseg.py', '../_base_/default_runtime.py'
 ]
 model = dict(decode_head=dict(num_classes=71))
-train_dataloader = dict(batch_size=10, dataset=dict(pipeline=_base_.htsat.train))
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=_base_.htsat.train))
 val_dataloader = dict(dataset=dict(pipeline=_base_.htsat.test))
 test_dataloader = dict(dataset=dict(pipeline=_base_.htsat.test))

@@ -6,7 +6,7 @@ _base_ = [
 model = dict(derivation=dict(memory=dict(path='data/memory/htsat_vpo.npz', classes='vpo')), decode_head=dict(num_classes=22))
 # 3 s of sound; a one-frame clip hears the second in the middle.
 sound = [dict(type='LoadAudio', sample_rate=22050, duration=3.0), dict(type='FitWaveform')]
-train = [*_base_.pictures, *sound, *_base_.augmentation, *_base_.pack_waveform]
+train = [*_base_.cropped_pictures, *sound, *_base_.augmentation, *_base_.pack_waveform]
 test = [*_base_.pictures, *sound, *_base_.pack_waveform]
 train_dataloader = dict(dataset=dict(subset='msmi', pipeline=train))
 val_dataloader = dict(dataset=dict(subset='msmi', pipeline=test))

@@ -135,7 +135,8 @@ def predictions(model: ComparedModel, dataset: BaseAVDataset, indices: Sequence[
 
 def _saved(model: ComparedModel, dataset: BaseAVDataset, indices: Sequence[int], size: tuple[int, int] | None) -> Iterator[dict]:
     clips = [dataset.get_data_info(i) for i in indices]
-    check_masks(model.folder, clips)  # names all that is missing before any is read
+    named = check_masks(model.folder, clips)  # names all that is missing before any is read
+    print(f'\n{model.name}: masks are named {named}')
     for i, clip in zip(indices, clips, strict=True):
         yield saved_clip(model.folder, clip, i, size)
 

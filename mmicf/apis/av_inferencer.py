@@ -13,7 +13,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 
-from mmicf.registry import DATASETS, MODELS, TRANSFORMS
+from mmicf.registry import DATASETS, INFERENCERS, MODELS, TRANSFORMS
 from mmicf.utils.audio_file import resample
 from mmicf.utils.checkpoint import check_keys, model_state, read_run_checkpoint
 from mmicf.utils.clip_time import FRAME_OFFSET
@@ -21,7 +21,7 @@ from mmicf.utils.model_parts import training_only_names
 from mmicf.utils.setup_env import drop_training_parts
 
 from .media import Media, MediaError
-from .open_media import open_media
+from .open_media import check_names, input_name, open_media
 from .result_writer import ResultWriter
 
 MARGIN = 0.1  # seconds of sound on both sides of a window, for the resampling filter
@@ -41,6 +41,7 @@ class FramePrediction(NamedTuple):
     score: np.ndarray | None
 
 
+@INFERENCERS.register_module()
 class AVSInferencer:
     """Segments what sounds in videos, folders of pictures with a sound file, or arrays.
 
@@ -57,10 +58,11 @@ class AVSInferencer:
     Raises:
         FileNotFoundError: no such config or checkpoint.
         CheckpointMismatchError: a checkpoint of another model.
-        ValueError: the model cannot run on plain input (it needs maskiges).
+        ValueError: ``num_frames`` is not a whole number of at least 1, or the model needs maskiges, which an input does not have.
     """
 
     def __init__(self, model: str, weights: str, *, device: str | None = None, num_frames: int | None = None) -> None:
+        self.num_frames = 5 if num_frames is None else _whole('num_frames', num_frames, 1)
         self.cfg = Config.fromfile(_config_file(model))
         init_default_scope(self.cfg.get('default_scope', 'mmicf'))
         drop_training_parts(self.cfg)
@@ -71,7 +73,6 @@ class AVSInferencer:
         self.model.load_state_dict(model_state(content), strict=False)
         self.model.to(self.device).eval()
         self.model.test_size = 'ori'
-        self.num_frames = num_frames or 5
         self.metainfo = DATASETS.get(self.cfg.test_dataloader.dataset.type).METAINFO
         steps = [dict(step) for step in self.cfg.test_dataloader.dataset.pipeline]
         names = [step['type'].rpartition('.')[2] for step in steps]
@@ -86,15 +87,16 @@ class AVSInferencer:
 
     # ------------------------------------------------------------------ inputs
 
-    def __call__(self, inputs: str | dict | Sequence, *, out_dir: str | None = None, fps: float = 1., overlap: int = 0,
+    def __call__(self, inputs: str | dict | Sequence, *, out_dir: str | None = None, fps: int = 1, overlap: int = 0,
                  audio: str | None = None, frame_rate: float | None = None, missing_sound: str = 'error',
                  save: Sequence[str] = ('video', 'masks', 'rle'), progress: bool = True) -> dict | list[dict]:
         """Segments one input or a list of them.
 
         Args:
-            inputs: video file, folder, ``dict(frames=, waveform=, sample_rate=, fps=)``, or a list of these.
-            out_dir: where results are written, a folder per input; None: predictions are returned in memory instead.
-            fps: pictures to segment per second.
+            inputs: video file, folder, ``dict(frames=, waveform=, sample_rate=, fps=, name=)``, or a list of these. Arrays
+                without a name are called 'array', in a list 'array_0', 'array_1', ... by their place in it.
+            out_dir: where results are written, a folder per input, named as it; None: predictions are returned in memory instead.
+            fps: pictures to segment per second, a whole number.
             overlap: seconds that a window shares with the next.
             audio: sound file of a folder, or heard in place of a video's own sound.
             frame_rate: pictures per second in a folder.
@@ -108,13 +110,15 @@ class AVSInferencer:
 
         Raises:
             MediaError, AudioFileError, FileNotFoundError: an input that cannot be used.
-            ValueError: options that make no sense.
+            ValueError: options that make no sense, or a list whose results would overwrite each other.
         """
-        if fps <= 0 or not 0 <= overlap < self.num_frames:
-            raise ValueError(f'fps must be positive and overlap in 0..{self.num_frames - 1}, got {fps} and {overlap}')
+        fps, overlap = _whole('fps', fps, 1), _whole('overlap', overlap, 0, self.num_frames - 1)
         if missing_sound not in ('error', 'silence'):
             raise ValueError(f"missing_sound must be 'error' or 'silence', got {missing_sound!r}")
         if isinstance(inputs, (list, tuple)):
+            inputs = [{'name': f'array_{i}', **one} if isinstance(one, dict) else one for i, one in enumerate(inputs)]
+            if out_dir is not None:
+                check_names(inputs)
             return [self(one, out_dir=out_dir, fps=fps, overlap=overlap, audio=audio, frame_rate=frame_rate,
                          missing_sound=missing_sound, save=save, progress=progress) for one in inputs]
         with closing(open_media(inputs, audio=audio, fps=frame_rate)) as media:
@@ -123,7 +127,7 @@ class AVSInferencer:
             out = dict(name=media.name, classes=self.metainfo['classes'])
             if out_dir is None:
                 return {**out, 'predictions': list(predictions)}
-            writer = ResultWriter(Path(out_dir) / Path(media.name).stem, media, inputs, self.metainfo, save, fps)
+            writer = ResultWriter(Path(out_dir) / input_name(inputs), media, inputs, self.metainfo, save, fps)
             files, count = writer.write(predictions)
             return {**out, 'files': files, 'count': count}
 
@@ -135,7 +139,7 @@ class AVSInferencer:
                              "missing_sound='silence' hears silence where there is none")
 
     @staticmethod
-    def _bar(predictions: Iterator[FramePrediction], media: Media, fps: float, progress: bool) -> Iterator[FramePrediction]:
+    def _bar(predictions: Iterator[FramePrediction], media: Media, fps: int, progress: bool) -> Iterator[FramePrediction]:
         bar = ProgressBar(max(1, math.floor(media.duration * fps))) if progress else None
         for prediction in predictions:
             yield prediction
@@ -144,9 +148,8 @@ class AVSInferencer:
 
     # ------------------------------------------------------------------ windows
 
-    def stream(self, media: Media, *, fps: float = 1., overlap: int = 0) -> Iterator[FramePrediction]:
+    def stream(self, media: Media, *, fps: int = 1, overlap: int = 0) -> Iterator[FramePrediction]:
         """Predictions in the order of time, holding one window of pictures."""
-        phases = max(1, round(fps))
         seconds = max(1, math.floor(media.duration + 1e-3))
         length = min(self.num_frames, seconds)
         starts = window_starts(seconds, length, overlap)
@@ -155,17 +158,17 @@ class AVSInferencer:
             # What another window sees nearer to its middle is left to it.
             first = start if i == 0 else start + (starts[i - 1] + length - start) // 2
             end = start + length if i == len(starts) - 1 else start + length - (start + length - starts[i + 1] + 1) // 2
-            times = sorted({start + k + FRAME_OFFSET + j / phases for k in range(length) for j in range(phases)
-                            if start + k + j / phases + 1 <= max(media.duration, 1) + 1e-3 or j == 0})
+            times = sorted({start + k + FRAME_OFFSET + j / fps for k in range(length) for j in range(fps)
+                            if start + k + j / fps + 1 <= max(media.duration, 1) + 1e-3 or j == 0})
             held = {time: frame for time, frame in held.items() if time in times}
             new = [time for time in times if time not in held]
             held.update(zip(new, media.frames([min(t, max(0., media.duration - 1e-3)) for t in new]), strict=True))
             sound = media.sound(max(0., start - MARGIN), start + length + 1 + MARGIN)
             out = []
-            for j in range(phases):
-                mine = [t for t in times if round((t - FRAME_OFFSET - start) * phases) % phases == j]
+            for j in range(fps):
+                mine = [t for t in times if round((t - FRAME_OFFSET - start) * fps) % fps == j]
                 if mine:
-                    out += self._segment([held[t] for t in mine], mine, sound, start + j / phases, max(0., start - MARGIN), media)
+                    out += self._segment([held[t] for t in mine], mine, sound, start + j / fps, max(0., start - MARGIN), media)
             for prediction in sorted(out, key=lambda p: p.time):
                 if first <= math.floor(prediction.time - FRAME_OFFSET + 1e-6) < end:
                     yield prediction
@@ -207,6 +210,13 @@ def window_starts(seconds: int, length: int, overlap: int) -> list[int]:
     if starts[-1] + length < seconds:
         starts.append(seconds - length)
     return starts
+
+
+def _whole(name: str, value: float, least: int, most: int | None = None) -> int:
+    if not float(value).is_integer() or value < least or (most is not None and value > most):
+        limits = f'of at least {least}' if most is None else f'in {least}..{most}'
+        raise ValueError(f'{name} must be a whole number {limits}, got {value}')
+    return int(value)
 
 
 def _config_file(model: str) -> str:

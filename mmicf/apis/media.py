@@ -1,4 +1,5 @@
 """Pictures and sound of a folder or of arrays, read forward in time."""
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -54,10 +55,10 @@ class ArrayMedia(Media):
         fps: pictures per second.
 
     Raises:
-        MediaError: another shape or type, or no picture.
+        MediaError: another shape or type, no picture, or a rate that is not positive.
     """
 
-    def __init__(self, frames: np.ndarray, waveform: np.ndarray | None, sample_rate: int = 16000, fps: float = 1.,
+    def __init__(self, frames: np.ndarray, waveform: np.ndarray | None = None, sample_rate: int = 16000, fps: float = 1.,
                  name: str = 'array') -> None:
         frames = np.asarray(frames)
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
@@ -65,6 +66,8 @@ class ArrayMedia(Media):
         waveform = np.zeros((1, 0), np.float32) if waveform is None else np.atleast_2d(np.asarray(waveform, np.float32))
         if waveform.ndim != 2 or not np.isfinite(waveform).all():
             raise MediaError(f'{name}: found a waveform of shape {waveform.shape}, expected finite (L,) or (C, L)')
+        if not (fps > 0 and sample_rate > 0):
+            raise MediaError(f'{name}: found {fps} pictures and {sample_rate} samples per second, expected more than 0')
         self.name, self._frames, self._waveform, self.sample_rate, self._fps = name, frames, waveform, sample_rate, fps
         self.duration, self.size = len(frames) / fps, frames.shape[1:3]
         self.sound_duration = waveform.shape[1] / sample_rate
@@ -124,7 +127,7 @@ class FolderMedia(ArrayMedia):
         found = sorted(folder.glob('*.wav'))
         if len(found) > 1:
             raise MediaError(f'{folder}: found {len(found)} wav files, expected one; name the one to hear')
-        beside = folder.with_suffix('.wav')
+        beside = Path(f'{os.path.abspath(folder)}.wav')  # the name of a folder may hold a dot
         return found[0] if found else beside if beside.is_file() else None
 
     def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:

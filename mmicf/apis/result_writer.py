@@ -3,6 +3,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from mmicf.utils.clip_time import mask_name
 from mmicf.visualization import AVSLocalVisualizer
 
+from .display_matrix import upright
 from .media import Media
 from .open_media import open_media
 from .video_file import SoundTrack, write_video
@@ -43,7 +45,7 @@ class ResultWriter:
         ValueError: an unknown kind.
     """
 
-    def __init__(self, folder: Path, media: Media, source: str | dict, metainfo: dict, save: Sequence[str], fps: float) -> None:
+    def __init__(self, folder: Path, media: Media, source: str | dict, metainfo: dict, save: Sequence[str], fps: int) -> None:
         unknown = [kind for kind in save if kind not in KINDS]
         if unknown:
             raise ValueError(f'save must name some of {list(KINDS)}, got {unknown}')
@@ -101,21 +103,26 @@ class ResultWriter:
     def _video_like_the_input(self, predictions: Iterator, path: Path) -> None:
         """Every picture of the input with the mask nearest in time, and the sound that was heard.
 
-        The packets of a video's own sound are copied where mp4 can hold them; other sound becomes AAC.
+        The packets of a video's own sound are copied where mp4 can hold them; other sound becomes AAC. Pictures are written
+        upright, so that nothing is left for a player to turn.
         """
         import av
         before, after = None, next(predictions, None)
-        with av.open(self.media.name) as given, av.open(str(path), 'w') as made:
+        with ExitStack() as opened:
+            given = opened.enter_context(av.open(self.media.name))
+            made = opened.enter_context(av.open(str(path), 'w'))
             pictures = given.streams.video[0]
             pictures.thread_type = 'AUTO'
             sound = given.streams.audio[0] if given.streams.audio else None
             copied = sound is not None and self.media.sound_name == self.media.name and sound.codec.name in made.supported_codecs
             stream = made.add_stream('libx264', rate=pictures.average_rate or Fraction(25))
-            stream.width, stream.height = pictures.width // 2 * 2, pictures.height // 2 * 2  # yuv420p has even sides
+            stream.height, stream.width = (side // 2 * 2 for side in self.media.size)  # yuv420p has even sides
             stream.pix_fmt, stream.time_base = 'yuv420p', pictures.time_base
             copy = made.add_stream_from_template(sound) if copied else None
-            again = None if copied or not self.media.sound_duration else VideoMedia(
-                self.media.name, None if self.media.sound_name == self.media.name else self.media.sound_name)
+            again = None
+            if not copied and self.media.sound_duration:
+                other = None if self.media.sound_name == self.media.name else self.media.sound_name
+                again = opened.enter_context(closing(VideoMedia(self.media.name, other)))
             track = first = None
             heard = 0.
             for packet in given.demux([s for s in (pictures, sound if copied else None) if s is not None]):
@@ -132,7 +139,7 @@ class ResultWriter:
                     while after is not None and after.time <= frame.time - first:
                         before, after = after, next(predictions, None)
                     near = _nearest(before, after, frame.time - first)
-                    drawn = self.painter.overlay(frame.to_ndarray(format='rgb24'), near.labels)
+                    drawn = self.painter.overlay(upright(frame, self.media.name), near.labels)
                     new = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:stream.height, :stream.width]), format='rgb24')
                     new.pts, new.time_base = frame.pts, frame.time_base
                     made.mux(stream.encode(new))
@@ -143,8 +150,6 @@ class ResultWriter:
             if track is not None:
                 track.write(again.sound(heard, self.media.sound_duration))
                 track.close()
-            if again is not None:
-                again.close()
 
     def _video_of_predictions(self, predictions: Iterator, path: Path) -> None:
         """One picture per prediction at ``fps``, with the sound of the input."""

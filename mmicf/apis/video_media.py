@@ -7,6 +7,7 @@ import numpy as np
 
 from mmicf.utils.audio_file import ESTIMATED, RATES, AudioFileError
 
+from .display_matrix import upright
 from .media import Media, MediaError
 
 LAST_PICTURE = 1.5  # seconds that a video's last picture may be shown; longer where pictures came slower than that
@@ -15,6 +16,8 @@ LAST_PICTURE = 1.5  # seconds that a video's last picture may be shown; longer w
 class VideoMedia(Media):
     """A video file, decoded by PyAV as it is read; neither pictures nor sound are held longer than they are needed.
 
+    Pictures and ``size`` are upright, as a player shows them.
+
     Args:
         path: mp4 or any container that ffmpeg reads.
         audio: a file whose sound, from its beginning, is heard in place of the video's own.
@@ -22,7 +25,8 @@ class VideoMedia(Media):
     Raises:
         FileNotFoundError: no such file.
         ImportError: PyAV is not installed.
-        MediaError: no pictures, no stated duration, cut off, not decodable, or pictures whose size changes.
+        MediaError: no pictures, no stated duration, cut off, not decodable, turned by other than a multiple of 90 degrees, or
+            pictures whose size changes.
         AudioFileError: ``audio`` holds no sound; sound that is cut off, not decodable, or at no usable rate.
     """
 
@@ -49,7 +53,6 @@ class VideoMedia(Media):
         stream = self._container.streams.video[0]
         try:
             stream.thread_type = 'AUTO'
-            self.size = (stream.height, stream.width)
             length = stream.duration * stream.time_base if stream.duration else (self._container.duration or 0) / av.time_base
             self.duration = float(length)
         except Exception as error:
@@ -57,7 +60,11 @@ class VideoMedia(Media):
         if self.duration <= 0:
             raise MediaError(f'{path}: found a duration of {self.duration} s, expected a container that states it '
                              '(ffmpeg -i IN -c copy OUT.mp4)')
-        self._pictures, self._next, self._last, self._gap = self._decode(stream), None, None, 0.
+        self._pictures, self._gap = self._decode(stream), 0.
+        self._last = self._next = next(self._pictures, None)
+        if self._next is None:
+            raise MediaError(f'{path}: found no pictures that can be decoded')
+        self.size = upright(self._next[1], self.name).shape[:2]  # only frames tell how they are turned
         track = self._sounds.streams.audio[0] if self._sounds.streams.audio else None
         if audio is not None and track is None:
             raise AudioFileError(f'{audio}: found no sound, expected a sound stream')
@@ -108,13 +115,8 @@ class VideoMedia(Media):
 
     def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
         for time in times:
-            while self._last is None or (self._next is not None and self._next[0] <= time + 1e-6):
-                if self._next is not None:
-                    self._last = self._next
-                self._next = next(self._pictures, None)
-                if self._last is None and self._next is None:
-                    raise MediaError(f'{self.name}: found no pictures that can be decoded')
-                self._last = self._last or self._next
+            while self._next is not None and self._next[0] <= time + 1e-6:
+                self._last, self._next = self._next, next(self._pictures, None)
                 if self._next is not None:
                     self._gap = max(self._gap, self._next[0] - self._last[0])
             yield self._picture(time)
@@ -125,10 +127,7 @@ class VideoMedia(Media):
         shown = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.
         if self._next is None and time > start + max(2 * self._gap, shown, LAST_PICTURE):
             raise MediaError(f'{self.name}: found no picture after {start:.2f} s, expected {self.duration:.2f} s; is it cut off?')
-        try:
-            picture = frame.to_ndarray(format='rgb24')
-        except Exception as error:
-            raise MediaError(f'{self.name}: the picture at {start:.2f} s cannot be decoded ({error})') from error
+        picture = upright(frame, self.name)
         if picture.shape[:2] != self.size:
             raise MediaError(f'{self.name}: found {picture.shape[:2]} at {start:.2f} s, expected {self.size} as before')
         return picture

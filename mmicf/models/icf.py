@@ -151,6 +151,6 @@ class ImplicitCounterfactual(BaseModule):
         return self.decoder_text(generated.text, clip_index, hardest)
 
     def hinge(self, factual: Tensor, counterfactual: Tensor) -> dict[str, Tensor]:
-        """max(0, margin + L_seg(z) − L_seg(ℓ^cf)), both means over all ranks: the decoder must do worse with counterfactual text."""
+        """max(0, margin + L_seg(z) − L_seg(ℓ^cf)), means over all ranks: the decoder must do worse with counterfactual text."""
         gap = gather_rows((factual - counterfactual).view(1)).mean()
         return {'icf.loss_hinge': (self.margin + gap).clamp(min=0)}

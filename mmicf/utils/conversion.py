@@ -68,7 +68,7 @@ def place(conversion: Conversion, own: Mapping[str, Tensor], *, path: str, what:
     found = {'missing': missing, 'without a place': extra, 'of another shape': shapes}
     problems = [f'{len(names)} {kind}: {some_names(names)}' for kind, names in found.items() if names]
     if problems:
-        raise CheckpointMismatchError(f'{path} is not {what}: {"; ".join(problems)}')
+        raise CheckpointMismatchError(f'{path} is not {what} as the config builds it: {"; ".join(problems)}')
     return out
 
 

@@ -5,10 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
-from toy_training import ToyAugment, ToyClips
+from toy_training import ToyAugment, ToyClips, config, loader
 
 from mmicf.engine.hooks import seed_hook
 from mmicf.engine.hooks.seed_hook import SeedHook
@@ -23,8 +26,8 @@ def outside_of_training():
 
 
 def fake_runner(iteration=0, epoch=0, seed=3, dataset=None, diff_rank_seed=False):
-    return SimpleNamespace(iter=iteration, epoch=epoch, seed=seed, _randomness_cfg=dict(diff_rank_seed=diff_rank_seed),
-                           train_dataloader=SimpleNamespace(dataset=dataset))
+    return SimpleNamespace(iter=iteration, epoch=epoch, seed=seed, train_loop=None,
+                           _randomness_cfg=dict(diff_rank_seed=diff_rank_seed), train_dataloader=SimpleNamespace(dataset=dataset))
 
 
 def draws(**kwargs):
@@ -83,6 +86,28 @@ def test_hook_hands_the_run_s_seed_and_the_epoch_to_datasets():
             self.calls['seed'] = seed
 
     runner = SimpleNamespace(
-        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(datasets=[Dataset()])), epoch=3, seed=11, _randomness_cfg={})
+        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(datasets=[Dataset()])), epoch=3, iter=0, train_loop=None,
+        seed=11, _randomness_cfg={})
     SeedHook().before_train_epoch(runner)
     assert Dataset.calls == {'epoch': 3, 'seed': 11}
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_loop_of_iterations_augments_anew_in_every_pass(workers, tmp_path):
+    """mmseg's default loop: without epochs every pass would show the same pictures."""
+    seen = []
+
+    class Spy(Hook):
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            seen.append([x.flatten()[0].item() for x in data_batch['inputs']])
+
+    cfg = config(str(tmp_path), train_cfg=dict(type='IterBasedTrainLoop', max_iters=6), param_scheduler=[])
+    cfg['train_dataloader'] = loader(2, length=2, shuffle=False)
+    cfg['train_dataloader'].update(sampler=dict(type='InfiniteSampler', shuffle=False), num_workers=workers)
+    if workers:
+        cfg['train_dataloader'].update(prefetch_factor=1)
+    runner = Runner.from_cfg(Config(cfg))
+    runner.register_hook(Spy())
+    runner.train()
+    assert len(seen) == 6 and len({tuple(x) for x in seen}) >= (6 if workers == 0 else 3)  # a worker loads ahead

@@ -2,53 +2,100 @@
 """Scores a folder of saved masks, ours or another author's, in both metric families.
 
     python tools/analysis_tools/eval_predictions.py PRED_DIR --dataset ms3 --root data/AVSBench/Multi-sources
+    python tools/analysis_tools/eval_predictions.py PRED_DIR --dataset avss --root data/AVSBench/AVSS --config configs/icf/icf_pvt_avss.py
 
 Masks are looked for where ``tools/test.py --out`` writes them, ``{clip_id}/{name}_{1..T}.png`` for binary sets (S4 below its
-category) and ``{clip_id}/{0..T-1}.png`` for semantic ones, where ``tools/inference.py`` writes those of a clip's video,
-``{name}/masks/{seconds}.png``, and under the names of the set's own ground truth. They are PNG of 0 and
-255 or of 0 and 1 (binary), of class ids, or in the VOC palette. Masks of another size than the ground truth are compared at its
-size (nearest pixel), or at ``--size``. F of hard masks is not F of scores: there is one threshold, so it is lower or equal.
+category) and ``{clip_id}/{0..T-1}.png`` for semantic ones; where AVSBench and what grew from it write them,
+``{clip_id}/{name}_{0..T-1}.png`` (a ``{name}_0.png`` in a clip's folder decides, and frames padded to ten are not read); where
+``tools/inference.py`` writes those of a clip's video, ``{name}/masks/{seconds}.png``; and under the names of the set's own ground
+truth. They are PNG of 0 and 255 or of 0 and 1 (binary), of class ids, or in the colours of the VOC palette. F of hard masks is
+not F of scores: there is one threshold, so it is lower or equal.
+
+Masks of another size than the ground truth are compared at its size (nearest pixel), or at ``--size``. ``--config`` scores as
+``tools/test.py`` does with this config: at the size of its test pipeline (224x224 for AVSS) and by the settings of its metrics.
 """
 import argparse
 
+from mmengine.config import Config
 from mmengine.utils import ProgressBar
 
-from mmicf.analysis.compared_models import add_set_arguments, build_set
+from mmicf.analysis.compared_models import SETS, add_set_arguments, build_set
 from mmicf.analysis.saved_masks import check_masks, saved_clip
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
+from mmicf.utils.evaluators import clip_metrics
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('predictions', help='folder of masks')
     add_set_arguments(parser)
+    parser.add_argument('--config', help='score at the size and by the metric settings of this config')
     parser.add_argument('--size', type=int, nargs=2, metavar=('H', 'W'), help='score at this size, e.g. 224 224')
-    parser.add_argument('--empty-gt', choices=['pixel_acc', 'skip'], default='pixel_acc', help='J of frames with empty truth')
+    parser.add_argument('--empty-gt', choices=['pixel_acc', 'skip'], help='J of frames with empty truth (binary sets)')
     parser.add_argument('--per-class', help='csv or json file of class scores (semantic sets)')
     return parser.parse_args()
+
+
+def tested_size(pipeline: list[dict]) -> tuple[int, int] | None:
+    """(H, W) to which a test pipeline brings the ground truth; None where it stays as it is.
+
+    Raises:
+        ValueError: it changes the masks in another way than by a resize to one size.
+    """
+    names = [step['type'].rpartition('.')[2] for step in pipeline]
+    behind = pipeline[names.index('LoadMasks') + 1:] if 'LoadMasks' in names else pipeline
+    moves = [step for step in behind if step['type'].rpartition('.')[2].startswith('Clip')]
+    if not moves:
+        return None
+    if len(moves) > 1 or moves[0]['type'].rpartition('.')[2] != 'ClipResize' or 'size' not in moves[0]:
+        raise ValueError(f'found {[dict(step) for step in moves]} behind LoadMasks in the test pipeline, expected one '
+                         'ClipResize(size=) at most; give --size in place of --config')
+    return tuple(moves[0]['size'])
+
+
+def settings_of(config: str, dataset: str) -> tuple[tuple[int, int] | None, dict, dict]:
+    """Size and settings of AVSBenchMetric and AVSConfusionMetric with which a config tests.
+
+    Raises:
+        ValueError: it tests on another kind of set.
+    """
+    cfg = Config.fromfile(config)
+    tested = cfg.test_dataloader.dataset
+    if tested['type'].rpartition('.')[2] != SETS[dataset].__name__:
+        raise ValueError(f'{config} tests on {tested["type"]}, expected {SETS[dataset].__name__} for --dataset {dataset}')
+    found = {metric.pop('type').rpartition('.')[2]: metric for metric in clip_metrics(cfg.test_evaluator)}
+    for metric in found.values():
+        metric.pop('per_class_out', None)  # --per-class says where
+    return tested_size(tested.pipeline), found.get('AVSBenchMetric', {}), found.get('AVSConfusionMetric', {})
 
 
 def main() -> None:
     args = parse_args()
     dataset = build_set(args)
+    size, bench, confusion = settings_of(args.config, args.dataset) if args.config else (None, {}, {})
+    bench = {**bench, 'task': 'binary' if len(dataset.metainfo['classes']) == 2 else 'semantic'}
+    for name, given in (('empty_gt', args.empty_gt), ('per_class_out', args.per_class)):
+        if given is not None:
+            bench[name] = given
+    size = tuple(args.size) if args.size else size
+    metrics = dict(avsbench=AVSBenchMetric(**bench), confusion=AVSConfusionMetric(**confusion))
+    for metric in metrics.values():
+        metric.dataset_meta = dataset.metainfo
     clips = [dataset.get_data_info(i) for i in range(len(dataset))]
-    check_masks(args.predictions, clips)
-    binary = len(dataset.metainfo['classes']) == 2
-    metrics = [AVSBenchMetric(empty_gt=args.empty_gt) if binary else AVSBenchMetric(task='semantic', per_class_out=args.per_class),
-               AVSConfusionMetric()]
-    samples, bar = [], ProgressBar(len(clips))
+    named, bar = check_masks(args.predictions, clips), ProgressBar(len(clips))
     for i, clip in enumerate(clips):
-        samples.append(saved_clip(args.predictions, clip, i, args.size))
+        sample = saved_clip(args.predictions, clip, i, size)
+        for metric in metrics.values():
+            metric.process({}, [sample])
         bar.update()
     print()
-    for metric in metrics:
-        metric.dataset_meta = dataset.metainfo
-        for sample in samples:
-            metric.process({}, [sample])
-        found = metric.compute_metrics(metric.results)
-        family = 'confusion' if isinstance(metric, AVSConfusionMetric) else 'avsbench'
+    scores = {family: metric.compute_metrics(metric.results) for family, metric in metrics.items()}  # logs conventions
+    print(f'masks are named {named}')
+    print(f'compared at {f"{size[0]}x{size[1]} pixels" if size else "the size of the ground truth"}; settings of the metrics: '
+          f'avsbench {bench}, confusion {confusion}')
+    for family, found in scores.items():
         print(f'{family}: ' + ', '.join(f'{name.removeprefix("confusion_")} {value:.4f}' for name, value in found.items()))
-    if binary:
+    if bench['task'] == 'binary':
         print('F above is of hard masks, one threshold: it is not the F of scores that papers report.')
 
 

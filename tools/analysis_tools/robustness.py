@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """What a model makes of sound that is not the clip's: the question of AVSBench-Robust, for any model and set.
 
-One model, one set of masks, one audio front end, one way of grouping clips: only the sound changes. J and F stay those against the
-clip's own masks, so under silence, noise and off-screen sound lower is better; ``area`` is the share of marked pixels and ``empty_J`` the
-share of unmarked ones. Frames that show another clip (``--mix``) have empty masks, because what sounds is not in view: with
-``empty_gt='skip'`` J is that of the other frames.
+One model, one set of masks, one audio front end, one way of grouping clips: only the sound changes. J and F stay those against
+the clip's own masks, so under silence, noise and off-screen sound lower is better; ``area`` is the share of marked pixels and
+``empty_J`` the share of unmarked ones. Frames that show another clip (``--mix``) have empty masks, because what sounds is not in
+view: with ``empty_gt='skip'`` J is that of the other frames.
 
     python tools/analysis_tools/robustness.py CONFIG CHECKPOINT --out work_dirs/robustness --snr 20 10 0
 """

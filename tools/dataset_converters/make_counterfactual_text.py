@@ -7,9 +7,9 @@
 
 Audio replacement: what if something else had sounded? For each clip the audio anchors (``cache_anchors.py``, mean over its frames)
 of K clips with which it shares no class. Text revision: the clip's class name in "a video of a ..." is replaced by K others that
-share no class with it, read by open_clip's text tower. Both draw from the seed and the clip's name alone. The paper says no more about either; this is our reading.
-MS3 has no categories: there audio replacement takes any other clip, and text revision needs ``--categories``, a csv with clip_id
-and category.
+share no class with it, read by open_clip's text tower. Both draw from the seed and the clip's name alone. The paper says no more
+about either; this is our reading. MS3 has no categories: there audio replacement takes any other clip, and text revision needs
+``--categories``, a csv with clip_id and category.
 """
 import argparse
 import csv
@@ -105,7 +105,8 @@ def audio_replacement(categories: dict, classes: dict, anchors: Path, seed: int,
 
 
 @torch.no_grad()
-def text_revision(categories: dict, classes: dict, joint: str, model: str, pretrained: str, seed: int, num: int) -> dict[str, np.ndarray]:
+def text_revision(categories: dict, classes: dict, joint: str, model: str, pretrained: str, seed: int,
+                  num: int) -> dict[str, np.ndarray]:
     """(K, d) embeddings of sentences with another class name for each clip; ``joint`` is what the underscore of a name stands for.
 
     Raises:

@@ -122,6 +122,20 @@ def _pixel_decoder(state: Mapping[str, Tensor], own: Mapping[str, Tensor], path:
     return fits, [name for name in state if 'pixel_decoder.' not in name] + other
 
 
+def checked_memory(memory: Mapping[str, Tensor], model: nn.Module, path: str) -> dict[str, Tensor]:
+    """The memory of a bank, if the config's model has room for just this one.
+
+    Raises:
+        CheckpointMismatchError: it has another shape.
+    """
+    own = model.state_dict()
+    for name, value in memory.items():
+        if value.shape != own[name].shape:
+            raise CheckpointMismatchError(f'{path}: found {name} {tuple(value.shape)}, expected {tuple(own[name].shape)}; '
+                                          'give a config with the per_cluster of this bank')
+    return dict(memory)
+
+
 def main() -> None:
     args = parse_args()
     what = MODELS_OF_PEERS.get(args.kind) or PARTS[args.kind][1]
@@ -134,7 +148,10 @@ def main() -> None:
         vggish = read_checkpoint(args.vggish, published='vggish-10086976.pth') if args.vggish else None
         placed, unused = convert_model(args.kind, model, state, args.checkpoint, vggish)
         if args.bank:
-            placed.update(released_memory(args.bank))
+            placed.update(checked_memory(released_memory(args.bank), model, args.bank))
+        if args.kind == 'combo' and not model.decode_head.decoder.released:
+            print(f'{args.config} gives each frame its own sound; the published weights learned otherwise: test them with '
+                  'configs/combo/combo_pvt_*_released.py')
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(state_dict={name: value.clone() for name, value in placed.items()}), args.out)
     print(f'{args.out}: {len(placed)} tensors, {sum(v.numel() for v in placed.values()) / 1e6:.3f} M numbers')

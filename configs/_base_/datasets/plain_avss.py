@@ -1,4 +1,5 @@
-# AVSS as AVSBench (TPAVI) and AVSegFormer read it: training frames keep their aspect and are cut to the middle 224x224; no augmentation.
+# AVSS as AVSBench (TPAVI) and AVSegFormer read it: training frames keep their aspect and are cut to the middle 224x224, no
+# augmentation.
 _base_ = 'avsbench_avss.py'
 train_pipeline = [
     dict(type='LoadFrames'),

@@ -1,6 +1,6 @@
 # VPO: one picture and 3 s of sound per clip, 22 classes. It has no validation split; CAVP and DDESeg select on test.
-# A config sets subset; channels='stereo' with LoadAudio(mono=False) puts each sound where its object is. The audio backbones here hear
-# the mean of both channels, from which the position is gone: it is for models that hear two.
+# A config sets subset; channels='stereo' with LoadAudio(mono=False) puts each sound where its object is. The audio backbones
+# here hear the mean of both channels, from which the position is gone: it is for models that hear two.
 dataset_type = 'VPODataset'
 data_root = 'data/VPO/VPO'
 subset = 'ss'

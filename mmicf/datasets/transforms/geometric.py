@@ -17,7 +17,7 @@ PAD_IMAGE, PAD_MASK = 128, 255
 PICTURES = ('frames', 'maskiges')  # what moves as pictures do
 
 
-def _map_clip(results: dict, on_frame: Callable, on_mask: Callable) -> None:
+def map_clip(results: dict, on_frame: Callable, on_mask: Callable) -> None:
     """Apply a geometric function to every frame and loaded mask; masks of another size than the frames cannot
     follow."""
     for mask in results.get('masks', ()):
@@ -43,7 +43,7 @@ def resize(image: np.ndarray, size: tuple[int, int], *, nearest: bool = False) -
 
 
 def _resize_clip(results: dict, size: tuple[int, int]) -> None:
-    _map_clip(results, lambda f: resize(f, size), lambda m: resize(m, size, nearest=True))
+    map_clip(results, lambda f: resize(f, size), lambda m: resize(m, size, nearest=True))
 
 
 def _checked_size(size: Sequence[int], name: str = 'size') -> tuple[int, int]:
@@ -119,7 +119,7 @@ class ClipRandomCrop(BaseTransform):
         top = int(results['rng'].integers(max(height - crop_h, 0) + 1))
         left = int(results['rng'].integers(max(width - crop_w, 0) + 1))
         window = slice(top, top + crop_h), slice(left, left + crop_w)
-        _map_clip(results, lambda f: self._padded(f[window], PAD_IMAGE), lambda m: self._padded(m[window], PAD_MASK))
+        map_clip(results, lambda f: self._padded(f[window], PAD_IMAGE), lambda m: self._padded(m[window], PAD_MASK))
         return results
 
     def _padded(self, image: np.ndarray, value: int) -> np.ndarray:
@@ -147,7 +147,7 @@ class ClipCenterCrop(BaseTransform):
                              f'{crop_h}x{crop_w} to cut the middle out')
         top, left = (height - crop_h) // 2, (width - crop_w) // 2
         window = slice(top, top + crop_h), slice(left, left + crop_w)
-        _map_clip(results, lambda f: f[window], lambda m: m[window])
+        map_clip(results, lambda f: f[window], lambda m: m[window])
         return results
 
     def __repr__(self) -> str:

@@ -15,8 +15,8 @@ ANCHORS = ('image_anchor', 'audio_anchor')
 class LoadAnchors(BaseTransform):
     """Read ``image_anchor`` and ``audio_anchor``, float32 (T, d), as ``tools/dataset_converters/cache_anchors.py`` wrote them.
 
-    They belong to the clip as it is stored: augmentation does not change them, and where ``NegativeAudio`` or ``shuffle_audio`` puts
-    another sound to the clip, the audio anchor is still that of its own.
+    They belong to the clip as it is stored: augmentation does not change them, and where ``NegativeAudio`` or
+    ``shuffle_audio`` puts another sound to the clip, the audio anchor is still that of its own.
 
     Args:
         anchor_dir: folder with ``{clip_id}.npz`` and ``settings.json``.

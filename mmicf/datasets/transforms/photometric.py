@@ -1,7 +1,9 @@
 """Colour changes of a clip."""
 import cv2
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
+from torchvision.transforms.v2 import functional as change
 
 from mmicf.registry import TRANSFORMS
 
@@ -51,6 +53,36 @@ class ClipPhotoMetricDistortion(BaseTransform):
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(brightness={self.brightness}, contrast={self.contrast}, '
                 f'saturation={self.saturation}, hue={self.hue})')
+
+
+@TRANSFORMS.register_module()
+class ClipColorJitter(BaseTransform):
+    """torchvision's ``ColorJitter`` with one draw for all frames (DDESeg's training).
+
+    Brightness, contrast and saturation are multiplied by factors from 1 − x to 1 + x, the hue is turned by at most ``hue`` of the
+    circle, in random order. Contrast blends with each frame's own mean.
+
+    Args:
+        brightness, contrast, saturation: x, in [0, 1].
+        hue: in [0, 0.5].
+    """
+
+    def __init__(self, *, brightness: float = 0.2, contrast: float = 0.2, saturation: float = 0.2, hue: float = 0.1) -> None:
+        if not all(0 <= x <= 1 for x in (brightness, contrast, saturation)) or not 0 <= hue <= 0.5:
+            raise ValueError('brightness, contrast and saturation must lie in [0, 1] and hue in [0, 0.5], got '
+                             f'{brightness}, {contrast}, {saturation} and {hue}')
+        self.spread = dict(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+
+    def transform(self, results: dict) -> dict:
+        rng, clip = results['rng'], torch.from_numpy(np.stack(results['frames'])).permute(0, 3, 1, 2)
+        draws = {name: rng.uniform(-x, x) for name, x in self.spread.items()}
+        for name in rng.permutation(list(draws)):
+            clip = getattr(change, f'adjust_{name}')(clip, draws[name] if name == 'hue' else 1 + draws[name])
+        results['frames'] = list(clip.permute(0, 2, 3, 1).contiguous().numpy())
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({", ".join(f"{name}={x}" for name, x in self.spread.items())})'
 
 
 def _scaled(image: np.ndarray, factor: float, shift: float) -> np.ndarray:

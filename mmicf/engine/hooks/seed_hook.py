@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop
 
 from mmicf.registry import HOOKS
 from mmicf.utils.random import publish_iteration
@@ -34,6 +35,9 @@ class SeedHook(Hook):
     :func:`mmicf.utils.random.clip_generator`. mmengine restores no random state on resume; with this hook none is
     needed.
 
+    Under mmengine's ``IterBasedTrainLoop``, which has no epochs, a pass over the loader counts as one. Workers load ahead, so a
+    clip near the end of a pass may get the draws of either; only ``ResumableEpochTrainLoop`` repeats a run exactly.
+
     Args:
         seed: None takes the run's (``randomness=dict(seed=...)``, or the one mmengine drew; a resumed run takes the
             checkpoint's).
@@ -48,13 +52,21 @@ class SeedHook(Hook):
         return run_seed(runner) if self.seed is None else self.seed
 
     def before_train_epoch(self, runner) -> None:
+        self._tell_datasets(runner, runner.iter)
+
+    def _tell_datasets(self, runner, iteration: int) -> None:
+        epoch = runner.epoch
+        if isinstance(runner.train_loop, IterBasedTrainLoop):  # its one epoch is the whole run
+            epoch = iteration // max(1, len(runner.train_dataloader))
         for dataset in base_datasets(runner.train_dataloader.dataset):
-            for name, value in (('set_run_seed', self._seed(runner)), ('set_epoch', runner.epoch)):
+            for name, value in (('set_run_seed', self._seed(runner)), ('set_epoch', epoch)):
                 if hasattr(dataset, name):
                     getattr(dataset, name)(value)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         seed = self._seed(runner)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):  # this iteration's batch is loaded by now
+            self._tell_datasets(runner, runner.iter + 1)
         publish_iteration(runner.iter, seed)
         key = repr((seed, runner.iter, get_rank())).encode()
         number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), 'big')

@@ -11,6 +11,7 @@ from mmicf.registry import MODELS
 from mmicf.structures import AVBatch, AVDataSample, ICFInputs
 from mmicf.utils.dist import reduce_log_vars
 
+from ..data_preprocessor import AVDataPreprocessor
 from ..layers import masked_mean
 
 
@@ -18,9 +19,11 @@ from ..layers import masked_mean
 class AVEncoderDecoder(EncoderDecoder):
     """mmseg's EncoderDecoder on packed frames of clips that also have sound; reads mmseg's configs as they are.
 
+    A head of ``out_channels=1`` says by a sigmoid, and its ``threshold``, what sounds.
+
     Args:
-        backbone, decode_head, neck, auxiliary_head, train_cfg, test_cfg, pretrained, init_cfg: as mmseg's; ``test_cfg.mode`` must
-            be 'whole'.
+        backbone, decode_head, neck, auxiliary_head, train_cfg, pretrained, init_cfg: as mmseg's.
+        test_cfg: ``dict(mode='whole', size='img' | 'ori')``; predictions have the size of the network's input or of the picture.
         data_preprocessor: :class:`AVDataPreprocessor`.
         audio_backbone, audio_neck: as in :class:`AVSegmentor`.
         fusion: :class:`AVFusionNeck`, behind the neck.
@@ -28,7 +31,7 @@ class AVEncoderDecoder(EncoderDecoder):
             under the head's 1 − P(background), its audio embedding the token that ``fusion`` returns.
 
     Raises:
-        ValueError: a sliding window was asked for.
+        ValueError: a sliding window, another size of predictions, or another data preprocessor was asked for.
     """
 
     def __init__(self, *, backbone: dict, decode_head: dict, audio_backbone: dict, audio_neck: dict, fusion: dict,
@@ -38,6 +41,12 @@ class AVEncoderDecoder(EncoderDecoder):
         super().__init__(backbone, decode_head, neck, auxiliary_head, train_cfg, test_cfg, data_preprocessor, pretrained, init_cfg)
         if (test_cfg or {}).get('mode', 'whole') != 'whole':
             raise ValueError(f"AVEncoderDecoder tests whole frames, got test_cfg.mode={test_cfg['mode']!r}")
+        self.test_size = (test_cfg or {}).get('size', 'img')
+        if self.test_size not in ('img', 'ori'):
+            raise ValueError(f"AVEncoderDecoder predicts at test_cfg.size='img' or 'ori', got {self.test_size!r}")
+        if not isinstance(self.data_preprocessor, AVDataPreprocessor):
+            raise ValueError("AVEncoderDecoder packs clips with data_preprocessor=dict(type='mmicf.AVDataPreprocessor'), "
+                             f'got {type(self.data_preprocessor).__name__}')
         self.audio_backbone = MODELS.build(audio_backbone)
         self.audio_neck = MODELS.build(audio_neck)
         self.fusion = MODELS.build(fusion)
@@ -79,20 +88,26 @@ class AVEncoderDecoder(EncoderDecoder):
     @torch.no_grad()
     def _foreground(self, logits: Tensor, size: Sequence[int]) -> Tensor:
         """1 − P(background) of logits (N, C, H, W) at another size → (N, h, w)."""
-        return 1 - F.interpolate(logits.float(), size=tuple(size), mode='bilinear', align_corners=False).softmax(1)[:, 0]
+        logits = F.interpolate(logits.float(), size=tuple(size), mode='bilinear', align_corners=False)
+        return logits.sigmoid()[:, 0] if self.out_channels == 1 else 1 - logits.softmax(1)[:, 0]
 
     def _forward(self, inputs: AVBatch, data_samples: Sequence[AVDataSample] | None = None) -> Tensor:
         return self.decode_head(self._features(inputs)[0])
 
     def predict(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> list[AVDataSample]:
-        """Writes ``seg_logits``, ``pred_sem_seg`` and, for two classes, ``av_score`` into each frame, at the input's size."""
+        """Writes ``seg_logits``, ``pred_sem_seg`` and, for two classes, ``av_score`` into each frame, at ``test_size``."""
         logits = self._forward(inputs).float()
         frames = [frame for sample in data_samples for frame in sample.frames]
         for frame, x in zip(frames, logits, strict=True):
-            x = F.interpolate(x[None], size=tuple(frame.img_shape), mode='bilinear', align_corners=self.align_corners)[0]
+            for size in (frame.img_shape, frame.ori_shape) if self.test_size == 'ori' else (frame.img_shape, ):
+                x = F.interpolate(x[None], size=tuple(size), mode='bilinear', align_corners=self.align_corners)[0]
             frame.seg_logits = PixelData(data=x)
+            if self.out_channels == 1:
+                frame.av_score = PixelData(data=x.sigmoid())
+                frame.pred_sem_seg = PixelData(data=(frame.av_score.data > self.decode_head.threshold).long())
+                continue
             frame.pred_sem_seg = PixelData(data=x.argmax(0, keepdim=True))
-            if len(x) == 2:
+            if self.out_channels == 2:
                 frame.av_score = PixelData(data=x.softmax(0)[1:])
         return list(data_samples)
 

@@ -82,12 +82,17 @@ class TPAVIHead(DenseAVHead):
         return losses
 
     def _avm(self, outputs: TPAVIOutputs, index: Tensor) -> Tensor:
-        """KL(softmax(audio) ‖ softmax(masked picture)) of frames ``index``, mean over the four maps, (n,)."""
+        """KL(softmax(audio) ‖ softmax(masked picture)) of frames ``index``, mean over the four maps, (n,).
+
+        The picture is ReLU of the map: the published decoder's first ReLU works in place, on the maps that the regulariser reads.
+        """
         logits, out = outputs.logits[index].float(), 0
+        if self.out_channels > 1:  # the foreground's share of each cell; the published code takes 70 for background
+            logits = (logits.argmax(1, keepdim=True) > 0).float()
         for x, audio in zip(outputs.maps, outputs.audio, strict=True):
-            pooled = F.adaptive_avg_pool2d(logits, x.shape[-2:])
-            mask = pooled.sigmoid() if self.out_channels == 1 else (pooled.argmax(1, keepdim=True) > 0).float()
-            seen = (x[index].float() * mask).mean((2, 3))
+            mask = F.adaptive_avg_pool2d(logits, x.shape[-2:])
+            mask = mask.sigmoid() if self.out_channels == 1 else mask
+            seen = (x[index].float().relu() * mask).mean((2, 3))
             out = out + F.kl_div(seen.log_softmax(1), audio[index].float().softmax(1), reduction='none').sum(1)
         return out / len(outputs.maps)
 

@@ -1,8 +1,9 @@
 """Colour distortion against a plain reference of SSD's steps."""
 import cv2
 import numpy as np
+import pytest
 
-from mmicf.datasets.transforms import ClipPhotoMetricDistortion
+from mmicf.datasets.transforms import ClipColorJitter, ClipPhotoMetricDistortion
 
 
 def clip(frames, seed=0):
@@ -92,3 +93,33 @@ def test_neutral_settings_change_nothing_but_rounding():
     frame = random_frame()
     for out in results_over_seeds(neutral(), frame, 10):
         assert abs(out.astype(int) - frame.astype(int)).max() <= 6  # OpenCV's 8-bit HSV is lossy
+
+
+def jittered(seed, **options):
+    frames = [random_frame(), random_frame()[::-1].copy()]
+    results = dict(clip_id='c', frames=frames, rng=np.random.default_rng(seed))
+    return ClipColorJitter(**{**dict(brightness=0, contrast=0, saturation=0, hue=0), **options})(results)['frames']
+
+
+def test_jitter_scales_brightness_within_its_range_alike_in_all_frames():
+    frame, factors = random_frame().astype(float), []
+    for seed in range(40):
+        first, second = jittered(seed, brightness=0.2)
+        assert np.array_equal(first[::-1], second) and first.dtype == np.uint8 and first.shape == frame.shape
+        dark = frame < 200  # nothing is cut off at 255
+        factors.append(first[dark].sum() / frame[dark].sum())
+        assert abs(first - np.clip(frame * factors[-1], 0, 255)).max() < 4
+    assert 0.79 < min(factors) < 0.85 and 1.15 < max(factors) < 1.21
+
+
+def test_jitter_of_contrast_saturation_and_hue_keeps_what_it_should():
+    frame = random_frame().astype(float)
+    grey = frame @ (0.2989, 0.587, 0.114)
+    for seed in range(10):
+        contrast, saturation, hue = (jittered(seed, **{name: 0.1})[0].astype(float) for name in ('contrast', 'saturation', 'hue'))
+        assert abs(contrast @ (0.2989, 0.587, 0.114) - grey).mean() > 0.1 and abs((contrast - frame).mean()) < 4
+        assert abs(saturation @ (0.2989, 0.587, 0.114) - grey).mean() < 2
+        assert abs(hue.max(2) - frame.max(2)).max() <= 2 and abs(hue - frame).max() > 5  # the HSV value stays
+    assert np.array_equal(jittered(0)[0], random_frame())
+    with pytest.raises(ValueError, match='hue'):
+        ClipColorJitter(hue=0.6)

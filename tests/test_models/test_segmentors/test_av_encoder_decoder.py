@@ -12,10 +12,12 @@ from test_av_segmentor import clip
 CONFIGS = Path(__file__).parents[3] / 'projects/icf_in_mmseg/configs'
 
 
-def build(name):
+def build(name, **changes):
     init_default_scope('mmseg')
     torch.manual_seed(0)
-    return MODELS.build(Config.fromfile(CONFIGS / name).model)
+    cfg = Config.fromfile(CONFIGS / name).model
+    cfg.merge_from_dict(changes)
+    return MODELS.build(cfg)
 
 
 def losses(model, clips):
@@ -64,6 +66,50 @@ def test_predictions_hear_and_fit_the_frames():
         assert frame.pred_sem_seg.shape == (64, 64) and frame.av_score.data.shape == (1, 64, 64)
         assert torch.equal(frame.pred_sem_seg.data[0], frame.seg_logits.data.argmax(0))
         assert not torch.allclose(frame.av_score.data, changed.av_score.data)
+
+
+def test_predictions_have_the_size_that_was_asked_for():
+    model = build('segformer_audio_synthetic.py').eval()
+    item = clip('a', 2, seed=1, ori=(48, 97))
+    for size, shape in (('img', (64, 64)), ('ori', (48, 97))):
+        model.test_size = size
+        with torch.no_grad():
+            sample, = model.test_step(pseudo_collate([item]))
+        assert all(tuple(frame.pred_sem_seg.shape) == tuple(frame.av_score.shape) == shape for frame in sample.frames)
+    assert build('segformer_audio_synthetic.py', **{'test_cfg.size': 'ori'}).test_size == 'ori'
+    with pytest.raises(ValueError, match="'full'"):
+        build('segformer_audio_synthetic.py', **{'test_cfg.size': 'full'})
+
+
+def test_one_channel_is_a_sigmoid_with_mmseg_s_threshold(monkeypatch):
+    """Scores, labels and the picture that ICF is shown, of a head with ``out_channels=1``."""
+    head = {'decode_head.out_channels': 1, 'decode_head.threshold': 0.4, 'decode_head.loss_decode.use_sigmoid': True}
+    model = build('segformer_icf_synthetic.py', **head).eval()
+    logits = torch.full((2, 1, 16, 16), -10.)
+    logits[:, :, :, :8] = 10.
+    monkeypatch.setattr(model.decode_head, 'forward', lambda maps: logits)
+    with torch.no_grad():
+        sample, = model.test_step(pseudo_collate([clip('a', 2, seed=1)]))
+        frame = sample.frames[1]
+        assert frame.pred_sem_seg.data[0, :, :31].eq(1).all() and frame.pred_sem_seg.data[0, :, 33:].eq(0).all()
+        assert torch.equal(frame.av_score.data, frame.seg_logits.data.sigmoid())
+        for logit, label in ((-0.3, 1), (-0.5, 0)):  # 0.43 and 0.38
+            logits.fill_(logit)
+            sample, = model.test_step(pseudo_collate([clip('a', 2, seed=1)]))
+            assert all(frame.pred_sem_seg.data.eq(label).all() for frame in sample.frames)
+    seen = []
+    monkeypatch.undo()
+    monkeypatch.setattr('mmicf.models.segmentors.av_encoder_decoder.masked_mean',
+                        lambda x, weights: seen.append(weights) or (x * weights[:, None]).mean((2, 3)))
+    out = losses(model, [clip('a', 2, seed=1), clip('b', 2, seed=2)])
+    assert torch.isfinite(model.parse_losses(out)[0])
+    assert seen[0].shape == (4, 2, 2) and 0 < seen[0].min() and seen[0].max() < 1
+
+
+@pytest.mark.parametrize('preprocessor', [dict(type='SegDataPreProcessor'), None])
+def test_another_data_preprocessor_is_refused(preprocessor):
+    with pytest.raises(ValueError, match=r'mmicf\.AVDataPreprocessor.*got (Seg|Base)DataPre'):
+        build('segformer_audio_synthetic.py', data_preprocessor=None if preprocessor is None else dict(_delete_=True, **preprocessor))
 
 
 def test_sliding_windows_are_refused():

@@ -131,7 +131,7 @@ def test_losses_are_the_published_formulas_over_labelled_frames():
         for i in keep:
             side = stage.shape[-1]
             mask = outputs.logits[i, 0].view(side, 64 // side, side, 64 // side).mean((1, 3)).sigmoid()
-            q = (stage[i] * mask).mean((1, 2)).softmax(0)
+            q = (stage[i].relu() * mask).mean((1, 2)).softmax(0)
             a = audio[i].softmax(0)
             total += (a * (a / q).log()).sum() / 4
     assert torch.allclose(losses['loss_avm'], 0.5 * total, rtol=1e-4)
@@ -148,6 +148,15 @@ def test_semantic_regulariser_masks_by_the_prediction_and_averages():
     assert not outputs.logits.argmax(1).any() and mask.any()
     uniform = torch.full((16, ), 1 / 16)
     expected = sum((a.softmax(1) * (a.softmax(1) / uniform).log()).sum(1).mean() for a in outputs.audio) / 4
+    assert torch.allclose(model.loss(outputs, data)['loss_avm'], 0.5 * expected, rtol=1e-4)
+    outputs.logits.data[:, 0] -= 100  # some foreground: each cell of a map is weighted by its share
+    foreground, expected = (outputs.logits.argmax(1) > 0).float(), 0
+    assert 0 < foreground.mean() < 1
+    for stage, a in zip(outputs.maps, outputs.audio, strict=True):
+        cell = 64 // stage.shape[-1]
+        share = foreground.unflatten(2, (-1, cell)).unflatten(1, (-1, cell)).mean((2, 4))
+        q = (stage.clamp(min=0) * share[:, None]).mean((2, 3)).log_softmax(1)
+        expected += (a.softmax(1) * (a.log_softmax(1) - q)).sum(1).mean() / 4
     assert torch.allclose(model.loss(outputs, data)['loss_avm'], 0.5 * expected, rtol=1e-4)
 
 
