@@ -51,7 +51,7 @@ def mask_names(folder: Path, clip: dict) -> list[MaskNames]:
             ways.append(_numbered(own, name, len(frames)))
             continue
         ways += [MaskNames('{k}.png from 0', [own / f'{i}.png' for i in frames]),
-                 MaskNames('{name}_{k}.png from 0', [own / f'{name}_{i}.png' for i in frames], 0),
+                 MaskNames('{name}_{k}.png from 0', [own / f'{name}_{i}.png' for i in frames]),
                  MaskNames("the ground truth's names", [own / Path(truth or f'{i}.png').name
                                                        for i, truth in enumerate(clip['mask_paths'])])]
     return [*ways, MaskNames('{name}/masks/{seconds}.png', [folder / name / 'masks' / mask_name(i + FRAME_OFFSET) for i in frames])]
@@ -87,8 +87,8 @@ def check_masks(folder: str | Path, clips: Sequence[dict]) -> str:
         raise FileNotFoundError(f'{len(missing)} masks are missing below {folder}:\n  ' + '\n  '.join(missing[:10]))
     counted = {way.first: way.files[0] for way in found.values() if way.first is not None}
     if len(counted) > 1:
-        raise ValueError(f'{folder}: some clips count their frames from 0 ({counted[0]}) and others from 1 ({counted[1]}), expected '
-                         'one way in all')
+        raise ValueError(f'{folder}: some clips count their frames from 0 ({counted[0]}) and others from 1 ({counted[1]}), '
+                         'expected one way in all')
     return ', '.join(f'{form}: {clips} clips' for form, clips in Counter(way.form for way in found.values()).items())
 
 
@@ -99,7 +99,8 @@ def _missing(folder: Path, clip: dict) -> list[str]:
     lost = best.missing(clip)
     if len(lost) < sum(clip['has_gt']):
         return [f'clip {clip["clip_id"]}, frame {i}: no {best.files[i]}; its masks are {best.form}' for i in lost]
-    return [f'clip {clip["clip_id"]}, frame {i}: none of {", ".join(dict.fromkeys(str(way.files[i]) for way in ways))}' for i in lost]
+    looked = {i: dict.fromkeys(str(way.files[i]) for way in ways) for i in lost}
+    return [f'clip {clip["clip_id"]}, frame {i}: none of {", ".join(looked[i])}' for i in lost]
 
 
 def read_mask(path: Path, clip: dict) -> np.ndarray:

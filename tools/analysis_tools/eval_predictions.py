@@ -2,7 +2,7 @@
 """Scores a folder of saved masks, ours or another author's, in both metric families.
 
     python tools/analysis_tools/eval_predictions.py PRED_DIR --dataset ms3 --root data/AVSBench/Multi-sources
-    python tools/analysis_tools/eval_predictions.py PRED_DIR --dataset avss --root data/AVSBench/AVSS --config configs/icf/icf_pvt_avss.py
+    python tools/analysis_tools/eval_predictions.py PRED_DIR --dataset avss --root data/AVSBench/AVSS --config CONFIG
 
 Masks are looked for where ``tools/test.py --out`` writes them, ``{clip_id}/{name}_{1..T}.png`` for binary sets (S4 below its
 category) and ``{clip_id}/{0..T-1}.png`` for semantic ones; where AVSBench and what grew from it write them,
