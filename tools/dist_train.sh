@@ -14,8 +14,12 @@ NODE_RANK=${NODE_RANK:-0}
 PORT=${PORT:-29500}
 MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
 HERE=$(cd "$(dirname "$0")" && pwd)
+PYTHON=${PYTHON:-python}  # that of the active environment, else the checkout's
+if [ "$PYTHON" = python ] && [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && [ -x "$HERE/../.venv/bin/python" ]; then
+    PYTHON=$HERE/../.venv/bin/python
+fi
 
-PYTHONPATH="$HERE/..${PYTHONPATH:+:$PYTHONPATH}" python -m torch.distributed.run \
+PYTHONPATH="$HERE/..${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m torch.distributed.run \
     --nnodes="$NNODES" \
     --node_rank="$NODE_RANK" \
     --master_addr="$MASTER_ADDR" \

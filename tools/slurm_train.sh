@@ -14,6 +14,10 @@ GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 CPUS_PER_TASK=${CPUS_PER_TASK:-5}
 SRUN_ARGS=${SRUN_ARGS:-}
 HERE=$(cd "$(dirname "$0")" && pwd)
+PYTHON=${PYTHON:-python}  # that of the active environment, else the checkout's
+if [ "$PYTHON" = python ] && [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && [ -x "$HERE/../.venv/bin/python" ]; then
+    PYTHON=$HERE/../.venv/bin/python
+fi
 PLACE=()
 if [ "$GPUS_PER_NODE" -gt 0 ]; then
     PLACE=(--gres="gpu:$GPUS_PER_NODE" --ntasks-per-node="$GPUS_PER_NODE")
@@ -28,4 +32,4 @@ PYTHONPATH="$HERE/..${PYTHONPATH:+:$PYTHONPATH}" srun -p "$PARTITION" \
     --cpus-per-task="$CPUS_PER_TASK" \
     --kill-on-bad-exit=1 \
     $SRUN_ARGS \
-    python -u "$HERE/train.py" "$CONFIG" --launcher slurm "${@:4}"
+    "$PYTHON" -u "$HERE/train.py" "$CONFIG" --launcher slurm "${@:4}"

@@ -1,9 +1,12 @@
 #!/usr/bin/env python
 """Train a segmentor: ``python tools/train.py CONFIG``; several processes: ``tools/dist_train.sh``."""
 import argparse
+import logging
+import os
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmicf.utils.setup_env import add_run_arguments, amp_optim_wrapper, checkpoint_check, load_run_config
@@ -39,10 +42,23 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
     checkpoint_check(cfg, strict=False)
 
 
+def warn_of_another_batch(cfg: Config) -> None:
+    """Say so where the clips of one optimizer step are not those that the config's learning rate was made for."""
+    scale = cfg.get('auto_scale_lr') or {}
+    base, each = scale.get('base_batch_size'), cfg.train_dataloader.get('batch_size')
+    if base is None or each is None or scale.get('enable'):
+        return
+    processes, steps = int(os.environ.get('WORLD_SIZE', 1)), cfg.optim_wrapper.get('accumulative_counts', 1)
+    if each * processes * steps != base:
+        print_log(f'{each} clips on each of {processes} processes make a step of {each * processes * steps}, but the learning rate '
+                  f'is for {base}: set train_dataloader.batch_size, or give --auto-scale-lr', 'current', logging.WARNING)
+
+
 def main() -> None:
     args = parse_args()
     cfg = load_run_config(args)
     apply_train_options(cfg, args)
+    warn_of_another_batch(cfg)
     Runner.from_cfg(cfg).train()
 
 

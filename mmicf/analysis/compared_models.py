@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Subset
@@ -148,7 +147,7 @@ def _predicted(model: ComparedModel, dataset: BaseAVDataset, indices: Sequence[i
     own = dict(cfg.test_dataloader.dataset, data_root=dataset.data_root, split=dataset.split)
     if hasattr(dataset, 'subset'):
         own['subset'] = dataset.subset
-    net = load_trained(cfg, model.checkpoint, get_device())
+    net = load_trained(cfg, model.checkpoint)
     shown = DATASETS.build(own)
     if type(shown) is not type(dataset):
         raise ValueError(f'{model.config} tests on {type(shown).__name__}, expected {type(dataset).__name__}')

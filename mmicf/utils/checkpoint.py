@@ -9,7 +9,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from .strict_loading import CheckpointMismatchError, load_strict, read_checkpoint
+from .strict_loading import CheckpointMismatchError, known_as, load_strict, read_checkpoint
 
 _RUN_FILE = 'a checkpoint saved by tools/train.py or a plain state_dict'
 
@@ -26,9 +26,9 @@ def _run_globals() -> list:
     rebuild = np.zeros(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(code)) for code in np.typecodes['AllInteger'] + np.typecodes['Float'] + '?'}
-    numpy_1_and_2 = [(call, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core')
+    numpy_1_and_2 = [known_as(f'numpy.{core}.multiarray.{name}', call) for core in ('core', '_core')
                      for name, call in (('_reconstruct', rebuild), ('scalar', scalar))]
-    return [HistoryBuffer, (_history_method, 'builtins.getattr'), slice, np.ndarray, np.dtype, *dtypes, *numpy_1_and_2]
+    return [HistoryBuffer, known_as('builtins.getattr', _history_method), slice, np.ndarray, np.dtype, *dtypes, *numpy_1_and_2]
 
 
 def read_run_checkpoint(path: str | Path) -> dict:

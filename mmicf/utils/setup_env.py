@@ -10,6 +10,7 @@ import torch
 import torch.distributed as torch_dist
 from mmengine.config import Config, DictAction
 from mmengine.device import is_cuda_available
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from .checkpoint import use_safe_loading
@@ -106,6 +107,8 @@ def init_cpu_dist(cfg: Config) -> None:
     if cfg.launcher == 'none' or is_cuda_available():
         return
     _rank_environment(cfg.launcher)
+    if os.environ.get('RANK') == '0':
+        print_log('no GPU is visible to PyTorch: the processes run on CPUs, through gloo', 'current')
     if not torch_dist.is_initialized():
         timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
         torch_dist.init_process_group(

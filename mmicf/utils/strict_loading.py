@@ -2,7 +2,7 @@
 
 mmengine's loader only warns about keys that do not fit, so the checkpoint of another model would pass unnoticed.
 """
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,18 @@ def _numpy_scalars() -> list:
     """Globals that scalar metrics saved beside the weights need; plain data, nothing of it is callable code."""
     scalar = type(np.float64(0)).__reduce__(np.float64(0))[0]
     dtypes = [type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'bool')]
-    return [scalar, (scalar, 'numpy.core.multiarray.scalar'), np.dtype, *dtypes]
+    return [*(known_as(f'numpy.{core}.multiarray.scalar', scalar) for core in ('core', '_core')), np.dtype, *dtypes]
+
+
+def known_as(name: str, function: Callable) -> Callable:
+    """A safe global for torch.load that stands for ``name`` in the file; torch before 2.6 takes no pair of both."""
+
+    def call(*args):
+        return function(*args)
+
+    call.__module__, _, call.__name__ = name.rpartition('.')
+    call.__qualname__ = call.__name__
+    return call
 
 
 def read_checkpoint(path: str | Path, *, published: str) -> dict:

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from PIL import Image
+from test_display_matrix import LYING, turn
 
 from mmicf.apis import AVSInferencer
 from mmicf.apis.av_inferencer import window_starts
@@ -20,7 +21,7 @@ from mmicf.apis.result_writer import run_lengths
 from mmicf.apis.video_file import write_video
 from mmicf.apis.video_media import VideoMedia
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
-from mmicf.registry import DATASETS, MODELS
+from mmicf.registry import DATASETS, INFERENCERS, MODELS
 from mmicf.utils.audio_file import AudioFileError, SoundFile
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +94,46 @@ def test_video_out_keeps_pictures_times_and_sound(inferencer, tmp_path):
                 flat += [value] * run
                 value = 1 - value
             assert np.array_equal(np.array(flat).reshape(64, 48).T, prediction.labels == segment['category_id'])
+
+
+def test_a_phone_s_video_is_segmented_upright(inferencer, tmp_path):
+    """Masks, run lengths and overlay have the upright picture's frame; nothing is left to turn."""
+    frames, waveform = scene(3, 4)
+    write_video(tmp_path / 'plain.mp4', frames, frame_rate=4, waveform=waveform, quality=0)
+    write_video(tmp_path / 'phone.mp4', [np.rot90(frame) for frame in frames], frame_rate=4, waveform=waveform, quality=0)
+    lying = inferencer(str(tmp_path / 'phone.mp4'), progress=False)['predictions']
+    turn(tmp_path / 'phone.mp4', *LYING)
+    upright, turned = (inferencer(str(tmp_path / f'{name}.mp4'), progress=False)['predictions'] for name in ('plain', 'phone'))
+    apart = [max(np.abs(a.score - b).max() for a, b in zip(upright, other, strict=True))
+             for other in ([p.score for p in turned], [np.rot90(p.score, -1) for p in lying])]
+    assert apart[0] < 0.2 * apart[1], apart
+    out = inferencer(str(tmp_path / 'phone.mp4'), out_dir=str(tmp_path / 'out'), progress=False)
+    masks, rle, overlay = map(Path, out['files'])
+    assert all(Image.open(path).size == (64, 48) for path in masks.iterdir())
+    segments = [segment for line in rle.read_text().splitlines() for segment in json.loads(line)['segments']]
+    assert segments and all(segment['segmentation']['size'] == [48, 64] for segment in segments)
+    with av.open(str(overlay)) as file:
+        shown = list(file.decode(video=0))
+    assert len(shown) == 12 and {frame.rotation for frame in shown} == {0}
+    brightest = [frame.to_ndarray(format='rgb24')[..., 0].astype(int) for frame in shown]
+    assert {picture.shape for picture in brightest} == {(48, 64)}
+    assert all(picture[10:22].mean() > picture[30:].mean() + 10 for picture in brightest)  # the square is above the middle
+
+
+def test_the_second_reader_is_closed_where_writing_fails(inferencer, tmp_path, monkeypatch):
+    frames, waveform = scene(2, 4)
+    write_video(tmp_path / 'in.mp4', frames, frame_rate=4)
+    soundfile.write(tmp_path / 'sound.wav', waveform, 16000)
+    closed, close = [], VideoMedia.close
+    monkeypatch.setattr(VideoMedia, 'close', lambda self: (closed.append(self), close(self)))
+
+    def full(self, *_):
+        raise OSError('no space left')
+
+    monkeypatch.setattr('mmicf.apis.result_writer.AVSLocalVisualizer.overlay', full)
+    with pytest.raises(OSError, match='no space'):
+        inferencer(str(tmp_path / 'in.mp4'), audio=str(tmp_path / 'sound.wav'), out_dir=str(tmp_path / 'out'), progress=False)
+    assert len(set(map(id, closed))) == 2
 
 
 def test_windows_do_not_change_what_a_clip_says(inferencer):
@@ -205,10 +246,30 @@ def test_lists_folders_and_bad_input(inferencer, tmp_path):
         inferencer(str(tmp_path / 'no.mp4'))
     with pytest.raises(MediaError, match='uint8'):
         inferencer(dict(frames=frames.astype(float), waveform=waveform))
-    with pytest.raises(ValueError, match='overlap'):
-        inferencer(dict(frames=frames, waveform=waveform), overlap=5)
+    for options, found in ((dict(overlap=5), r'overlap .* in 0\.\.4, got 5'), (dict(overlap=-1), 'overlap'),
+                           (dict(overlap=0.5), 'overlap'), (dict(fps=0.5), 'fps must be a whole number of at least 1, got 0.5'),
+                           (dict(fps=2.5), 'fps'), (dict(fps=0), 'fps'), (dict(fps=float('nan')), 'fps')):
+        with pytest.raises(ValueError, match=found):
+            inferencer(dict(frames=frames, waveform=waveform), **options)
+    for number in (0, -3, 2.5):
+        with pytest.raises(ValueError, match=f'num_frames must be a whole number of at least 1, got {number}'):
+            AVSInferencer('icf_tiny_synthetic', 'x.pth', num_frames=number)
     with pytest.raises(FileNotFoundError, match='no_such_model'):
         AVSInferencer('no_such_model', 'x.pth')
+
+
+def test_results_of_a_list_do_not_overwrite_each_other(inferencer, tmp_path):
+    frames, waveform = scene(2, 1)
+    named, *others = [dict(frames=frames, waveform=waveform, name='mine'), *[dict(frames=frames, waveform=waveform)] * 2]
+    out = inferencer([named, *others], out_dir=str(tmp_path), save=['rle'], progress=False)
+    assert [one['files'] for one in out] == [[str(tmp_path / name / 'masks.jsonl')] for name in ('mine', 'array_1', 'array_2')]
+    with pytest.raises(ValueError, match='an array named mine and an array named mine'):
+        inferencer([named, named], out_dir=str(tmp_path), progress=False)
+    assert len(inferencer([named, named], progress=False)) == 2
+
+
+def test_the_registry_knows_it():
+    assert INFERENCERS.get('AVSInferencer') is INFERENCERS.get('mmicf.AVSInferencer') is AVSInferencer
 
 
 def test_sound_of_a_folder_is_read_piece_by_piece(inferencer, tmp_path, monkeypatch):

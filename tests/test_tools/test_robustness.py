@@ -1,13 +1,14 @@
 """One model under every kind of sound: table, csv and plot."""
 import csv
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from tiny_runs import FOLDERS, run_tool
 
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import MODELS
@@ -16,24 +17,33 @@ ROOT = Path(__file__).parents[2]
 TOOL = str(ROOT / 'tools/analysis_tools/robustness.py')
 
 
-def test_rows_of_a_small_model(tmp_path, monkeypatch):
-    rows = [r for split, n in (('train', 1), ('val', 1), ('test', 12)) for i in range(n)
-            for r in write_clip(ClipJob(str(tmp_path), 's4', split, i, 0, 48))]
-    write_tables(str(tmp_path), 's4', rows)
-    config = tmp_path / 'small.py'
+def small_model(folder, subset, test):
+    """A config on a synthetic set with so many test clips, and a checkpoint of random weights."""
+    rows = [r for split, n in (('train', 1), ('val', 1), ('test', test)) for i in range(n)
+            for r in write_clip(ClipJob(str(folder), subset, split, i, 0, 48))]
+    write_tables(str(folder), subset, rows)
+    config = folder / 'small.py'
     base = f'{ROOT}/configs/_base_'
-    config.write_text(f"_base_ = ['{base}/models/tpavi_tiny.py', '{base}/datasets/avsbench_s4.py', '{base}/schedules/tiny.py',\n"
+    config.write_text(f"_base_ = ['{base}/models/tpavi_tiny.py', '{base}/datasets/avsbench_{subset}.py', '{base}/schedules/tiny.py',\n"
                       f"          '{base}/default_runtime.py']\n"
                       f"test_dataloader = dict(num_workers=0, persistent_workers=False, batch_size=4,\n"
-                      f"                       dataset=dict(data_root='{tmp_path}/Single-source'))\n")
+                      f"                       dataset=dict(data_root='{folder}/{FOLDERS[subset]}'))\n")
     init_default_scope('mmicf')
     torch.manual_seed(0)
-    torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), tmp_path / 'x.pth')
-    out = tmp_path / 'out'
-    monkeypatch.setattr(sys, 'argv', [TOOL, str(config), str(tmp_path / 'x.pth'), '--out', str(out), '--snr', '0', '--mix', '1'])
-    runpy.run_path(TOOL, run_name='__main__')
+    torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), folder / 'x.pth')
+    return config, folder / 'x.pth'
+
+
+def read(out):
     with open(out / 'robustness.csv', newline='') as file:
-        found = {row['condition']: row for row in csv.DictReader(file)}
+        return {row['condition']: row for row in csv.DictReader(file)}
+
+
+def test_rows_of_a_small_model(tmp_path, monkeypatch):
+    config, checkpoint = small_model(tmp_path, 's4', 12)
+    out = tmp_path / 'out'
+    run_tool(monkeypatch, 'robustness', config, checkpoint, '--out', out, '--snr', '0', '--mix', '1')
+    found = read(out)
     assert list(found) == ['original', 'silence', 'noise', 'off-screen', 'shuffled', 'SNR 0 dB', 'mixed 1']
     for row in found.values():
         assert float(row['area']) + float(row['empty_J']) == pytest.approx(100)
@@ -47,3 +57,42 @@ def test_rows_of_a_small_model(tmp_path, monkeypatch):
 def test_stored_log_mel_cannot_be_changed():
     with pytest.raises(ValueError, match=r"LoadAudio, found \['LoadLogMel'\]"):
         runpy.run_path(TOOL)['after']([dict(type='LoadLogMel')], 'LoadAudio', dict(type='SilenceAudio'))
+
+
+def test_a_set_without_classes_has_no_off_screen_row(tmp_path, monkeypatch, capsys):
+    config, checkpoint = small_model(tmp_path, 'ms3', 3)
+    arguments = (config, checkpoint, '--out', tmp_path / 'out', '--snr', '--mix')
+    run_tool(monkeypatch, 'robustness', *arguments)
+    assert list(read(tmp_path / 'out')) == ['original', 'silence', 'noise', 'shuffled']
+    printed = capsys.readouterr().out
+    assert printed.count('no row for off-screen sound') == 2 and "give --categories (for MS3 AVSS's metadata.csv" in printed
+    table = tmp_path / 'metadata.csv'
+    clips = [line.split(',')[0] for line in (tmp_path / 'Multi-sources/ms3_meta_data.csv').read_text().splitlines() if 'test' in line]
+    lines = [f'{clip},{clip},0,0,{name},test,v1m\n' for clip, name in zip(clips, ('dog_cat', 'man', 'dog'), strict=True)]
+    table.write_text('vid,uid,s_min,s_sec,a_obj,split,label\n' + ''.join(lines))
+    run_tool(monkeypatch, 'robustness', *arguments, '--categories', table)
+    assert list(read(tmp_path / 'out')) == ['original', 'silence', 'noise', 'off-screen', 'shuffled']
+    assert 'no row for' not in capsys.readouterr().out
+    table.write_text('vid,uid,s_min,s_sec,a_obj,split,label\n' + ''.join(line.replace('man', 'dog') for line in lines))
+    monkeypatch.setattr(Runner, 'test', lambda self: pytest.fail('ran a test before it said that a row cannot be had'))
+    with pytest.raises(ValueError, match='offscreen_audio: every sound of 5 frames'):
+        run_tool(monkeypatch, 'robustness', *arguments, '--categories', table)
+
+
+def test_rows_before_a_fault_are_kept(tmp_path, monkeypatch):
+    config, checkpoint = small_model(tmp_path, 'ms3', 2)
+    left = [dict(J=50., F=60., JF=55., area=20., empty_J=80.), dict(J=30., F=40., JF=35., area=10., empty_J=90.)]
+    monkeypatch.setattr(Runner, 'test', lambda self: left.pop(0))
+    with pytest.raises(IndexError):
+        run_tool(monkeypatch, 'robustness', config, checkpoint, '--out', tmp_path / 'out')
+    found = read(tmp_path / 'out')
+    assert list(found) == ['original', 'silence'] and float(found['silence']['drop']) == 20
+
+
+def test_metric_of_a_config():
+    metric = runpy.run_path(TOOL)['robust_metric']
+    confusion = dict(type='AVSConfusionMetric')
+    assert metric([confusion], 2) == dict(type='mmicf.AVSRobustMetric', task='binary')
+    assert metric(confusion, 71) == dict(type='mmicf.AVSRobustMetric', task='semantic')
+    own = dict(type='mmicf.AVSBenchMetric', task='semantic', absent='skip', per_class_out='x.csv')
+    assert metric([confusion, own], 71) == dict(type='mmicf.AVSRobustMetric', task='semantic', absent='skip')

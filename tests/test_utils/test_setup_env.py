@@ -70,6 +70,25 @@ def test_auto_scale_lr_needs_a_base():
         train.apply_train_options(base_config(), train_options(auto_scale_lr=True))
 
 
+def test_a_batch_that_the_learning_rate_is_not_for_is_warned_of(monkeypatch):
+    train, said = tool('train'), []
+    monkeypatch.setattr(train, 'print_log', lambda message, *_: said.append(message))
+    monkeypatch.delenv('WORLD_SIZE', raising=False)
+
+    def warned(batch, base=8, **changes):
+        said.clear()
+        cfg = base_config(train_dataloader=dict(batch_size=batch), auto_scale_lr=dict(base_batch_size=base, enable=False))
+        cfg.merge_from_dict(changes)
+        train.warn_of_another_batch(cfg)
+        return bool(said)
+
+    assert warned(1) and '1 clips on each of 1 processes make a step of 1' in said[0] and 'for 8' in said[0]
+    assert not warned(8) and not warned(1, base=None) and not warned(1, auto_scale_lr=dict(enable=True))
+    assert not warned(2, optim_wrapper=dict(accumulative_counts=4))
+    monkeypatch.setenv('WORLD_SIZE', '8')
+    assert not warned(1) and warned(2)
+
+
 def test_of_icf_only_what_the_decoder_reads_is_left_for_testing():
     icf = dict(text=dict(type='ImplicitText'), counterfactual=dict(type='SC'), contrast=dict(type='CDCLLoss'))
     plain, reads = Config(dict(model=dict(icf=icf))), Config(dict(model=dict(icf=dict(**icf, text_in_decoder=True))))

@@ -1,4 +1,6 @@
+import re
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -15,8 +17,17 @@ def test_missing_file_names_the_published_one(tmp_path):
         read_checkpoint(tmp_path / 'absent.pth', published='weights.pth of example')
 
 
-def test_metrics_saved_as_numpy_scalars_are_read(tmp_path):
-    torch.save({'best': np.float64(0.5), 'epoch': np.int64(3), 'w': torch.ones(2)}, tmp_path / 'a.pth')
+@pytest.mark.parametrize('module', [b'numpy.core.multiarray', b'numpy._core.multiarray'])
+def test_metrics_saved_as_numpy_scalars_are_read(tmp_path, module):
+    """By whichever name numpy 1 and 2 call their maker of scalars."""
+    torch.save({'best': np.float64(0.5), 'epoch': np.int64(3), 'w': torch.ones(2)}, tmp_path / 'own.pth')
+    with zipfile.ZipFile(tmp_path / 'own.pth') as own, zipfile.ZipFile(tmp_path / 'a.pth', 'w') as out:
+        for name in own.namelist():
+            content = own.read(name)
+            if name.endswith('data.pkl'):
+                assert b'core.multiarray\n' in content
+                content = re.sub(rb'numpy\._?core\.multiarray\n', module + b'\n', content)
+            out.writestr(name, content)
     content = read_checkpoint(tmp_path / 'a.pth', published='x')
     assert content['best'] == 0.5 and content['epoch'] == 3 and torch.equal(content['w'], torch.ones(2))
 

@@ -14,7 +14,8 @@ def clip(seed, box=(30, 50, 20, 60), shape=(80, 120), total=3):
     masks[2][bottom - 2:bottom, right - 4:right] = 5
     masks[2][0, 0] = 255
     masks[1] = None
-    return dict(clip_id='c', frames=[place.copy() for _ in range(total)], masks=masks, img_shape=shape, rng=np.random.default_rng(seed))
+    return dict(clip_id='c', frames=[place.copy() for _ in range(total)], masks=masks, img_shape=shape,
+                rng=np.random.default_rng(seed))
 
 
 def test_window_is_shared_within_its_ranges_and_covers_the_box():
@@ -43,7 +44,7 @@ def test_clips_without_objects_stay_whole_and_masks_are_needed():
     empty = clip(0)
     empty['masks'] = [np.zeros((80, 120), np.uint8), None, np.full((80, 120), 255, np.uint8)]
     assert ClipRandomBoxCrop()(empty)['img_shape'] == (80, 120)
-    with pytest.raises(ValueError, match='clip c: .*after LoadMasks'):
+    with pytest.raises(ValueError, match=r'clip c: .*after LoadMasks'):
         ClipRandomBoxCrop()({k: v for k, v in clip(0).items() if k != 'masks'})
     for options in (dict(min_area=0), dict(aspect=(2, 1))):
         with pytest.raises(ValueError, match='aspect'):
