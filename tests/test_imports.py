@@ -57,3 +57,12 @@ def test_importing_needs_no_network():
             'import sys; assert not {"laion_clap", "open_clip", "diffusers"} & set(sys.modules)\n')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_without_a_stack_the_message_says_what_to_install():
+    code = ('import importlib.util as u\n'
+            'real = u.find_spec\n'
+            'u.find_spec = lambda name, *a: None if name == "mmcv" else real(name, *a)\n'
+            'import mmicf\n')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 1 and "needs mmcv>=2.0.0,<2.4.0, found none; install a stack, the extra 'onedl'" in done.stderr

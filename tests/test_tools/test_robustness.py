@@ -24,8 +24,8 @@ def small_model(folder, subset, test):
     write_tables(str(folder), subset, rows)
     config = folder / 'small.py'
     base = f'{ROOT}/configs/_base_'
-    config.write_text(f"_base_ = ['{base}/models/tpavi_tiny.py', '{base}/datasets/avsbench_{subset}.py', '{base}/schedules/tiny.py',\n"
-                      f"          '{base}/default_runtime.py']\n"
+    config.write_text(f"_base_ = ['{base}/models/tpavi_tiny.py', '{base}/datasets/avsbench_{subset}.py',\n"
+                      f"          '{base}/schedules/tiny.py', '{base}/default_runtime.py']\n"
                       f"test_dataloader = dict(num_workers=0, persistent_workers=False, batch_size=4,\n"
                       f"                       dataset=dict(data_root='{folder}/{FOLDERS[subset]}'))\n")
     init_default_scope('mmicf')
@@ -61,13 +61,15 @@ def test_stored_log_mel_cannot_be_changed():
 
 def test_a_set_without_classes_has_no_off_screen_row(tmp_path, monkeypatch, capsys):
     config, checkpoint = small_model(tmp_path, 'ms3', 3)
+    monkeypatch.setattr(Runner, 'test', lambda self: dict(J=50., F=60., JF=55., area=20., empty_J=80.))
     arguments = (config, checkpoint, '--out', tmp_path / 'out', '--snr', '--mix')
     run_tool(monkeypatch, 'robustness', *arguments)
     assert list(read(tmp_path / 'out')) == ['original', 'silence', 'noise', 'shuffled']
     printed = capsys.readouterr().out
     assert printed.count('no row for off-screen sound') == 2 and "give --categories (for MS3 AVSS's metadata.csv" in printed
     table = tmp_path / 'metadata.csv'
-    clips = [line.split(',')[0] for line in (tmp_path / 'Multi-sources/ms3_meta_data.csv').read_text().splitlines() if 'test' in line]
+    listed = (tmp_path / 'Multi-sources/ms3_meta_data.csv').read_text().splitlines()
+    clips = [line.split(',')[0] for line in listed if line.endswith(',test')]
     lines = [f'{clip},{clip},0,0,{name},test,v1m\n' for clip, name in zip(clips, ('dog_cat', 'man', 'dog'), strict=True)]
     table.write_text('vid,uid,s_min,s_sec,a_obj,split,label\n' + ''.join(lines))
     run_tool(monkeypatch, 'robustness', *arguments, '--categories', table)

@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.device import get_device
 
 from mmicf.analysis.attention_record import LookedAt, fusion_names, look
 from mmicf.analysis.compared_models import add_clip_arguments, chosen_clips
@@ -78,7 +77,7 @@ def main() -> None:
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     drop_training_parts(cfg)
-    model = load_trained(cfg, args.checkpoint, get_device())
+    model = load_trained(cfg, args.checkpoint)
     sets = {sound: heard_as(cfg, args.split, sound, args.seed) for sound in args.sounds}
     first = sets[args.sounds[0]]
     names = fusion_names(model)

@@ -5,7 +5,7 @@ Figure 6 and ICF's Figure 3).
     python tools/analysis_tools/embeddings.py CONFIG CHECKPOINT --kind audio --out work_dirs/embeddings
 
 Frames are labelled by their clip's ``category``; clips that name no class or several are left out, so the set must be S4, AVSS or
-VPO (or MS3 with ``--categories``, json of clip_id to class names). The probe is a logistic regression on the training split, scored
+VPO, or MS3 with ``--categories``. The probe is a logistic regression on the training split, scored
 on the test split; its chance is the share of the most frequent class.
 """
 import argparse
@@ -18,10 +18,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mmengine.config import Config
 
+from mmicf.analysis.clip_categories import categories_file
 from mmicf.datasets.offscreen import set_categories
 from mmicf.datasets.transforms.corruption import class_names
 from mmicf.utils.setup_env import drop_training_parts
-from mmicf.utils.trained_model import batches_of, load_trained, split_loader
+from mmicf.utils.trained_model import batches_of, load_trained, require_parts, split_loader
 
 KINDS = ('audio', 'visual', 'audio-visual', 'audio_embed', 'visual_embed')
 
@@ -35,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', default='work_dirs/embeddings', help='folder for tsne.png and .pdf')
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--perplexity', type=float, default=30.)
-    parser.add_argument('--categories', help='json of clip_id to class names')
+    parser.add_argument('--categories', help="class names of MS3's clips: AVSS's metadata.csv, or a json of clip_id to class names")
     parser.add_argument('--data-root', help="in place of the config's")
     return parser.parse_args()
 
@@ -110,6 +111,8 @@ def main() -> None:
     if args.data_root:
         cfg.test_dataloader.dataset.data_root = args.data_root
     model = load_trained(cfg, args.checkpoint)
+    require_parts(model, args.config, 'extract_audio', *['decode_head.embed'] * args.kind.endswith('_embed'))
+    args.categories = categories_file(args.categories, args.out)
     train, test = (collect(model, cfg, split, args) for split in ('train', 'test'))
     accuracy, chance = probe(train, test)
     out = Path(args.out)

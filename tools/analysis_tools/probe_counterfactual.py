@@ -16,6 +16,7 @@ import itertools
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from mmicf.registry import MODELS
 from mmicf.structures import FactualText
 from mmicf.utils.model_report import table
 from mmicf.utils.random import clip_generator, publish_iteration
-from mmicf.utils.trained_model import batches_of, load_trained, split_loader
+from mmicf.utils.trained_model import batches_of, load_trained, require_parts, split_loader
 
 SYNTHETIC_DIMS, SYNTHETIC_RANK, SYNTHETIC_TOKENS, SYNTHETIC_FRAMES = 128, 16, 8, 5
 
@@ -87,14 +88,14 @@ def text_span(batches: list[tuple]) -> Tensor:
 @torch.no_grad()
 def measure(sc, batches: list[tuple], span: Tensor) -> list[float]:
     """ε-MSE at steps 100 and 200, cos(z*, z'_t), cos(z*, z), share in the span: means over clips."""
-    total, clips = torch.zeros(5), 0
+    total, clips = torch.zeros(5, device=span.device), 0
     for text, visual, valid, ids in batches:
         z = unit_variance(text.tokens, text.valid)
         m, s = sc.degrees(z, text.weight)
         errors = []
         for t in (99, 199):
             noise = token_normal(ids, f'probe.{t}', text.valid, 1, z.shape[-1])[:, 0]
-            step = torch.full((len(z), ), t)
+            step = torch.full((len(z), ), t, device=z.device)
             z_t = sc.schedule.add_noise(z, noise, step)
             if sc.denoiser_input == 'rotated':
                 z_t = sc.rotate(z_t[:, None], text, ids, 'probe', sc.jittered_alpha(ids, 'probe', 1), m, s)[:, 0]
@@ -110,19 +111,25 @@ def measure(sc, batches: list[tuple], span: Tensor) -> list[float]:
     return (total / clips).tolist()
 
 
+def fixed(batches: list[tuple]) -> list[tuple]:
+    """The batches without gradients, on the GPU, if there is one."""
+    device = get_device()
+    return [(FactualText(*(x.detach().to(device) for x in text)), visual.detach().to(device), valid.to(device), ids)
+            for text, visual, valid, ids in batches]
+
+
 def texts_and_counterfactual(args: argparse.Namespace) -> tuple[list[tuple], list[tuple], dict]:
     """Batches to train on and to measure on, and the config of the part to build."""
     if not args.config:
         init_default_scope('mmicf')
         part = dict(type='SemanticCounterfactual', embed_dims=SYNTHETIC_DIMS, denoiser_dims=SYNTHETIC_DIMS, num_counterfactuals=1)
-        return synthetic_text(64, args.batch_size, 'train'), synthetic_text(8, args.batch_size, 'test'), part
+        return fixed(synthetic_text(64, args.batch_size, 'train')), fixed(synthetic_text(8, args.batch_size, 'test')), part
     cfg = Config.fromfile(args.config)
     if args.data_root:
         cfg.test_dataloader.dataset.data_root = args.data_root
     model = load_trained(cfg, args.checkpoint)
-    train, test = (collect(model, split_loader(cfg, split, args.batch_size)) for split in ('train', 'test'))
-    train, test = ([(FactualText(*(x.detach() for x in text)), visual.detach(), valid, ids) for text, visual, valid, ids in part]
-                   for part in (train, test))
+    require_parts(model, args.config, 'extract_audio', 'icf.text', 'icf.counterfactual.denoiser')
+    train, test = (fixed(collect(model, split_loader(cfg, split, args.batch_size))) for split in ('train', 'test'))
     return train, test, cfg.model.icf.counterfactual
 
 
@@ -134,7 +141,7 @@ def main() -> None:
     rows = []
     for seen, condition in itertools.product(('rotated', 'factual'), ('visual', 'none')):
         torch.manual_seed(0)
-        sc = MODELS.build({**part, 'denoiser_input': seen, 'generate_condition': condition})
+        sc = MODELS.build({**part, 'denoiser_input': seen, 'generate_condition': condition}).to(span.device)
         optimizer = torch.optim.AdamW(sc.parameters(), args.lr)
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1., 0.01, args.steps)
         for i in range(args.steps):
