@@ -4,34 +4,11 @@ import runpy
 from pathlib import Path
 
 import pytest
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from tiny_runs import FOLDERS, run_tool
-
-from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
-from mmicf.registry import MODELS
+from tiny_runs import make_model, make_set, run_tool
 
 ROOT = Path(__file__).parents[2]
 TOOL = str(ROOT / 'tools/analysis_tools/robustness.py')
-
-
-def small_model(folder, subset, test):
-    """A config on a synthetic set with so many test clips, and a checkpoint of random weights."""
-    rows = [r for split, n in (('train', 1), ('val', 1), ('test', test)) for i in range(n)
-            for r in write_clip(ClipJob(str(folder), subset, split, i, 0, 48))]
-    write_tables(str(folder), subset, rows)
-    config = folder / 'small.py'
-    base = f'{ROOT}/configs/_base_'
-    config.write_text(f"_base_ = ['{base}/models/tpavi_tiny.py', '{base}/datasets/avsbench_{subset}.py',\n"
-                      f"          '{base}/schedules/tiny.py', '{base}/default_runtime.py']\n"
-                      f"test_dataloader = dict(num_workers=0, persistent_workers=False, batch_size=4,\n"
-                      f"                       dataset=dict(data_root='{folder}/{FOLDERS[subset]}'))\n")
-    init_default_scope('mmicf')
-    torch.manual_seed(0)
-    torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), folder / 'x.pth')
-    return config, folder / 'x.pth'
 
 
 def read(out):
@@ -40,7 +17,7 @@ def read(out):
 
 
 def test_rows_of_a_small_model(tmp_path, monkeypatch):
-    config, checkpoint = small_model(tmp_path, 's4', 12)
+    config, checkpoint = make_model(tmp_path, 'tpavi/tpavi_tiny_synthetic-s4.py', make_set(tmp_path, 's4', test=12))
     out = tmp_path / 'out'
     run_tool(monkeypatch, 'robustness', config, checkpoint, '--out', out, '--snr', '0', '--mix', '1')
     found = read(out)
@@ -60,7 +37,7 @@ def test_stored_log_mel_cannot_be_changed():
 
 
 def test_a_set_without_classes_has_no_off_screen_row(tmp_path, monkeypatch, capsys):
-    config, checkpoint = small_model(tmp_path, 'ms3', 3)
+    config, checkpoint = make_model(tmp_path, 'tpavi/tpavi_tiny_synthetic.py', make_set(tmp_path, 'ms3', test=3))
     monkeypatch.setattr(Runner, 'test', lambda self: dict(J=50., F=60., JF=55., area=20., empty_J=80.))
     arguments = (config, checkpoint, '--out', tmp_path / 'out', '--snr', '--mix')
     run_tool(monkeypatch, 'robustness', *arguments)
@@ -82,7 +59,7 @@ def test_a_set_without_classes_has_no_off_screen_row(tmp_path, monkeypatch, caps
 
 
 def test_rows_before_a_fault_are_kept(tmp_path, monkeypatch):
-    config, checkpoint = small_model(tmp_path, 'ms3', 2)
+    config, checkpoint = make_model(tmp_path, 'tpavi/tpavi_tiny_synthetic.py', make_set(tmp_path, 'ms3', test=2))
     left = [dict(J=50., F=60., JF=55., area=20., empty_J=80.), dict(J=30., F=40., JF=35., area=10., empty_J=90.)]
     monkeypatch.setattr(Runner, 'test', lambda self: left.pop(0))
     with pytest.raises(IndexError):
