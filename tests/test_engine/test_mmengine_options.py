@@ -68,8 +68,8 @@ def test_gradients_of_two_batches_make_one_step(real_run):
 
 
 def test_auto_scale_lr(real_run):
-    """The config's 1e-3 is for 8 clips."""
-    assert {group['initial_lr'] for group in real_run.optim_wrapper.optimizer.param_groups} == {1e-3 * 2 / 8}
+    """The config's 1e-3 is for 4 clips."""
+    assert {group['initial_lr'] for group in real_run.optim_wrapper.optimizer.param_groups} == {1e-3 * 2 / 4}
 
 
 def test_amp_on_a_cpu(real_run):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from tiny_runs import make_model, run_tool
 
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import MODELS
@@ -46,3 +47,20 @@ def test_tool_on_a_small_set(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [TOOL, str(config), str(tmp_path / 'x.pth'), '--categories', str(tmp_path / 'none.json')])
     with pytest.raises(FileNotFoundError, match=r'none\.json'):
         runpy.run_path(TOOL, run_name='__main__')
+
+
+def test_models_without_what_the_tools_read_are_refused(tmp_path, monkeypatch):
+    parts = Config.fromfile(ROOT / 'projects/icf_in_mmseg/configs/segformer_audio_synthetic.py')
+    init_default_scope('mmseg')
+    torch.save(dict(state_dict=MODELS.build(parts.model).state_dict()), tmp_path / 'host.pth')
+    host = (ROOT / 'projects/icf_in_mmseg/configs/segformer_audio_synthetic.py', tmp_path / 'host.pth')
+    baseline = make_model(tmp_path, 'icf/baseline_tiny_synthetic.py', tmp_path)
+    ddeseg = make_model(tmp_path, 'ddeseg/ddeseg_tiny_synthetic.py', tmp_path, name='ddeseg')
+    found = 'found a AVEncoderDecoder with a SegformerHead and no extract_audio'
+    for tool, arguments, message in (
+            ('embeddings', host, found), ('retrieval', host, found), ('probe_counterfactual', host, found),
+            ('embeddings', (*ddeseg, '--kind', 'audio_embed'), r'found a DDESeg with a \w+ and no decode_head\.embed; this tool'),
+            ('retrieval', baseline, r'found a AVSegmentor with a \w+ and no icf\.contrast; this tool reads'),
+            ('probe_counterfactual', baseline, r'no icf\.text and no icf\.counterfactual\.denoiser')):
+        with pytest.raises(ValueError, match=message):
+            run_tool(monkeypatch, tool, *arguments)

@@ -1,6 +1,7 @@
 """DDESeg (`CVPR 2025 <https://arxiv.org/abs/2503.12840>`_): the sound enters the picture's encoder."""
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from mmicf.registry import MODELS
@@ -30,12 +31,21 @@ class DDESeg(AVSegmentor):
 
     def extract_feat(self, inputs: AVBatch, frames: Tensor | None = None) -> AVFeatures:
         """Maps and the mean of the sounds that are left, of all frames or of those of index ``frames`` (n,)."""
-        audio, pictures, clip_index = self.extract_audio(inputs), inputs.frames, inputs.clip_index
         if frames is not None:
-            audio, pictures, clip_index = audio[frames], pictures[frames], clip_index[frames]
+            inputs = self._of_frames(inputs, frames)
+        audio = self.extract_audio(inputs)
         sounds = audio[:, None] if self.derivation is None else self.derivation(audio)
-        maps, sounds = self.backbone(pictures, sounds)
-        return AVFeatures(maps, sounds.mean(1), clip_index)
+        maps, sounds = self.backbone(inputs.frames, sounds)
+        return AVFeatures(maps, sounds.mean(1), inputs.clip_index)
+
+    def _of_frames(self, inputs: AVBatch, frames: Tensor) -> AVBatch:
+        """The frames of index ``frames`` (n,) as clips of one frame, so that the audio backbone hears no other second."""
+        if 'waveform' in self.audio_backbone.input_fields and inputs.waveform is not None:
+            seconds = self.audio_backbone.cut(inputs.waveform, inputs.sample_rate, inputs.clip_index)[frames]
+            sound = dict(waveform=list(seconds), sample_rate=[inputs.sample_rate[0]] * len(frames))
+        else:
+            sound = dict(log_mel=None if inputs.log_mel is None else inputs.log_mel[frames])
+        return inputs._replace(frames=inputs.frames[frames], clip_index=torch.arange(len(frames), device=frames.device), **sound)
 
     def loss(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
         """Only labelled frames go through the network: one of five in S4, as in DDESeg's own frame-wise sets."""

@@ -93,6 +93,25 @@ def test_only_labelled_frames_are_computed():
     assert picked == direct
 
 
+def test_only_labelled_seconds_are_heard():
+    net = model(derivation=False, scheme=1).eval()
+    net.audio_backbone = MODELS.build(dict(type='HTSAT', base_dims=4, depths=(1, 1, 1, 1)))
+    net.backbone = MODELS.build(dict(
+        type='DDESegBackbone', audio_dims=32, scheme=1,
+        encoder=dict(type='mmpretrain.TIMMBackbone', model_name='pvt_v2_b0', features_only=True, depths=(1, 1, 1, 1))))
+    net.eval()
+    generator = torch.Generator().manual_seed(0)
+    inputs = ready(net, batch(3, 2))['inputs']._replace(
+        waveform=[torch.randn(t * 22050, generator=generator) for t in (3, 2)], sample_rate=[22050, 22050])
+    heard, picked = [], torch.tensor([1, 4])
+    net.audio_backbone.tower.spectrogram_extractor.register_forward_hook(lambda m, x, y: heard.append(len(x[0])))
+    with torch.no_grad():
+        whole, part = net.extract_feat(inputs), net.extract_feat(inputs, picked)
+    assert heard == [5, 2]
+    assert torch.allclose(whole.audio[picked], part.audio, atol=1e-5) and (part.audio[0] - part.audio[1]).abs().max() > 1e-4
+    assert all(torch.allclose(a[picked], b, atol=1e-5) for a, b in zip(whole.maps, part.maps, strict=True))
+
+
 def test_a_rank_without_labels_has_a_connected_zero():
     net, data = model().train(), batch(2)
     for frame in data['data_samples'][0].frames:
