@@ -101,7 +101,7 @@ class FolderMedia(ArrayMedia):
         if not names:
             raise MediaError(f'{folder}: found no pictures ({", ".join(PICTURES)})')
         self._paths, self._fps, self.name = names, fps, str(folder)
-        self.duration, self.size = len(names) / fps, read_rgb(str(names[0])).shape[:2]
+        self.duration, self.size = len(names) / fps, read_rgb(str(names[0]), upright=True).shape[:2]
         audio = self._find_audio(folder) if audio is None else Path(audio)
         self._file, self._waveform, self.sample_rate = None, np.zeros((1, 0), np.float32), 16000
         if audio is None or audio.suffix.lower() in CONTAINERS:
@@ -133,7 +133,7 @@ class FolderMedia(ArrayMedia):
     def frames(self, times: Sequence[float]) -> Iterator[np.ndarray]:
         for time in times:
             path = self._paths[min(int(time * self._fps + 1e-6), len(self._paths) - 1)]
-            frame = read_rgb(str(path))
+            frame = read_rgb(str(path), upright=True)
             if frame.shape[:2] != self.size:
                 raise MediaError(f'{path}: found {frame.shape[:2]}, expected {self.size} like the first picture')
             yield frame

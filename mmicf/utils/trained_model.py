@@ -46,7 +46,7 @@ def require_parts(model: nn.Module, config: str, *parts: str) -> None:
             lacks.append(part)
     if lacks:
         head = getattr(model, 'decode_head', None)
-        raise ValueError(f'{config}: found a {type(model).__name__} with a {type(head).__name__} and no {" and no ".join(lacks)}; '
+        raise ValueError(f'{config}: found {type(model).__name__} with {type(head).__name__} and no {" and no ".join(lacks)}; '
                          f'this tool reads {", ".join(parts)}')
 
 

@@ -61,3 +61,16 @@ def test_options_that_do_not_fit_the_input(tmp_path):
         with pytest.raises(ValueError, match=rf'clip: found {fps} pictures per second'):
             open_media(folder, fps=fps)
     assert open_media(folder, fps=0.5).duration == 6
+
+
+def test_photos_stored_on_their_side_are_seen_upright(tmp_path):
+    upright = np.zeros((16, 8, 3), np.uint8)
+    upright[:8, :4] = 250
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to see it
+    Image.fromarray(np.rot90(upright)).save(folder / '1.png', exif=exif)
+    Image.fromarray(upright).save(folder / '2.png')
+    media = FolderMedia(folder)
+    assert media.size == (16, 8) and all(np.array_equal(frame, upright) for frame in media.frames([0, 1]))

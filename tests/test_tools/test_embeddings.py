@@ -56,11 +56,11 @@ def test_models_without_what_the_tools_read_are_refused(tmp_path, monkeypatch):
     host = (ROOT / 'projects/icf_in_mmseg/configs/segformer_audio_synthetic.py', tmp_path / 'host.pth')
     baseline = make_model(tmp_path, 'icf/baseline_tiny_synthetic.py', tmp_path)
     ddeseg = make_model(tmp_path, 'ddeseg/ddeseg_tiny_synthetic.py', tmp_path, name='ddeseg')
-    found = 'found a AVEncoderDecoder with a SegformerHead and no extract_audio'
+    found = 'found AVEncoderDecoder with SegformerHead and no extract_audio'
     for tool, arguments, message in (
             ('embeddings', host, found), ('retrieval', host, found), ('probe_counterfactual', host, found),
-            ('embeddings', (*ddeseg, '--kind', 'audio_embed'), r'found a DDESeg with a \w+ and no decode_head\.embed; this tool'),
-            ('retrieval', baseline, r'found a AVSegmentor with a \w+ and no icf\.contrast; this tool reads'),
+            ('embeddings', (*ddeseg, '--kind', 'audio_embed'), r'found DDESeg with \w+ and no decode_head\.embed; this tool'),
+            ('retrieval', baseline, r'found AVSegmentor with \w+ and no icf\.contrast; this tool reads'),
             ('probe_counterfactual', baseline, r'no icf\.text and no icf\.counterfactual\.denoiser')):
         with pytest.raises(ValueError, match=message):
             run_tool(monkeypatch, tool, *arguments)

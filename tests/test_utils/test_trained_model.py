@@ -23,6 +23,6 @@ def test_missing_parts_are_named():
     model = nn.Module()
     model.decode_head, model.icf = nn.Linear(1, 1), None
     trained_model.require_parts(model, 'a.py', 'decode_head.weight')
-    with pytest.raises(ValueError, match=r'a\.py: found a Module with a Linear and no icf\.contrast and no decode_head\.embed; '
+    with pytest.raises(ValueError, match=r'a\.py: found Module with Linear and no icf\.contrast and no decode_head\.embed; '
                                          r'this tool reads icf\.contrast, decode_head\.weight, decode_head\.embed'):
         trained_model.require_parts(model, 'a.py', 'icf.contrast', 'decode_head.weight', 'decode_head.embed')

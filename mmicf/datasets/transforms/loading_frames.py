@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mmicf.registry import TRANSFORMS
 from mmicf.utils.class_names import avss_palette
@@ -123,9 +123,14 @@ def load_mask(path: str, mode: str, num_classes: int, lut: np.ndarray | None = N
     return mask.astype(np.uint8)
 
 
-def read_rgb(path: str) -> np.ndarray:
-    """uint8 (H, W, 3) of a picture file; FileNotFoundError or ValueError naming it otherwise."""
+def read_rgb(path: str, *, upright: bool = False) -> np.ndarray:
+    """uint8 (H, W, 3) of a picture file, FileNotFoundError or ValueError naming it otherwise.
+
+    ``upright`` turns it as its EXIF orientation says (phones store photos on their side); pictures with masks stay as stored.
+    """
     image = open_picture(path)
+    if upright:
+        image = ImageOps.exif_transpose(image)
     if image.mode[0] in 'IF':  # PIL would cut off what is above 255
         raise ValueError(f'{path}: found a picture of more than 8 bits per channel (PIL mode {image.mode}), expected 8')
     return np.array(_decode(image.convert, path, 'RGB'))
