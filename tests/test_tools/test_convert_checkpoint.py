@@ -21,6 +21,7 @@ PEERS = {
     'avsegformer_pvt_avss': 'configs/avsegformer/avsegformer_pvt_avss.py',
     'combo_pvt_ms3': 'configs/combo/combo_pvt_ms3_released.py',
     'ddeseg_avss': 'configs/ddeseg/ddeseg_mit-released_avss.py',
+    'ddeseg_binary': 'configs/ddeseg/ddeseg_mit-released_ms3.py',
 }
 
 
@@ -45,6 +46,17 @@ def test_every_published_tensor_has_its_place(name, published_state):
                          ({**state, key: torch.empty(7, device='meta')}, r'found \(7,\)')):
         with pytest.raises(CheckpointMismatchError, match=found):
             tool['convert_model'](kind, model, other, 'in.pth', vggish)
+
+
+def test_a_bank_of_another_size_is_refused():
+    model = tool['build_on_meta'](str(ROOT / PEERS['ddeseg_avss']))
+    own = {name: value for name, value in model.state_dict().items() if name.startswith('derivation.memory.')}
+    bank = {name: value for name, value in own.items() if name.endswith(('centers', 'features'))}
+    assert len(bank) == 2 and tool['checked_memory'](bank, model, 'bank.npy') == bank
+    name = next(name for name in bank if name.endswith('features'))
+    other = {**bank, name: torch.empty(71, 1, 25, 768, device='meta')}
+    with pytest.raises(CheckpointMismatchError, match=r'bank\.npy: found .*features \(71, 1, 25, 768\), expected .*per_cluster'):
+        tool['checked_memory'](other, model, 'bank.npy')
 
 
 def test_a_peer_s_file_is_not_another_s(published_state):
