@@ -1,13 +1,15 @@
 #!/usr/bin/env python
-"""Hyper-parameter curves as in ICF's Figure 5: J and F against k^c, α^o, s^d, noise (r^a) and mixed frames (r^v).
+r"""Hyper-parameter curves as in ICF's Figure 5: J and F against k^c, α^o, s^d, noise (r^a) and mixed frames (r^v).
 
-    python tools/analysis_tools/compare_configs.py configs/icf/icf_pvt_ms3.py configs/icf/ablations/fig5_kc*.py --out work_dirs/fig5
+    python tools/analysis_tools/compare_configs.py configs/icf/icf_pvt_ms3.py configs/icf/ablations/fig5_kc*.py \
+        --out work_dirs/fig5 --cfg-options train_dataloader.batch_size=8
     python tools/analysis_tools/plot_sweeps.py work_dirs/fig5/results.csv --out work_dirs/fig5
     python tools/analysis_tools/plot_sweeps.py ICF=out/icf/robustness.csv baseline=out/baseline/robustness.csv
 
 Sources: results.csv of compare_configs.py (its folder holds the runs' configs), NAME=robustness.csv of robustness.py (noise and
-mixed frames in test clips), or work_dirs of training runs (scores of the last validation). Values are read from the configs; a
-curve is made of runs of one model that differ in one setting alone, the default among them. Writes sweeps.png and .pdf.
+mixed frames in test clips), or work_dirs of training runs, such as those of tools/dist_train.sh (scores of the last validation).
+compare_configs.py has one GPU, which must take the 8 clips of a step that 8 GPUs share otherwise. Values are read from the
+configs; a curve is made of runs of one model that differ in one setting alone, the default among them. Writes sweeps.png and .pdf.
 """
 import argparse
 from pathlib import Path
