@@ -223,3 +223,25 @@ def test_frozen_towers_anchor_text_and_contrast():
     without = plain(**data, mode='loss')
     assert cached['icf.loss_mit'].item() == pytest.approx(losses['icf.loss_mit'].item(), abs=1e-5)
     assert abs(without['icf.loss_mit'].item() - losses['icf.loss_mit'].item()) > 1e-4
+
+
+def test_the_audio_tower_hears_waveforms_as_its_cached_embeddings_say():
+    model, plain = build(text=dict(audio_anchor=dict(type='CLAPAudioAnchor', base_dims=32, depths=(1, 1, 1, 1)))), build()
+    plain.load_state_dict(model.state_dict())
+    clips = batch((2, 1))
+    for item, seed in zip(clips, (0, 1), strict=True):
+        g = torch.Generator().manual_seed(seed)
+        item['inputs'] = item['inputs']._replace(
+            waveform=torch.randn(len(item['inputs'].frames) * 48000, generator=g), sample_rate=48000)
+    data = model.data_preprocessor(pseudo_collate(clips), True)
+    inputs = data['inputs']
+    with torch.no_grad():
+        embedded = model.icf.text.embed_waveform(inputs.waveform, inputs.sample_rate, inputs.clip_index)
+        assert embedded.shape == (3, 512)
+        heard = model.train()(**data, mode='loss')
+        cached = plain.train()(inputs._replace(audio_anchor=embedded), data['data_samples'], mode='loss')
+        without = plain(**data, mode='loss')
+    assert cached['icf.loss_mit'].item() == pytest.approx(heard['icf.loss_mit'].item(), abs=1e-5)
+    assert abs(without['icf.loss_mit'].item() - heard['icf.loss_mit'].item()) > 1e-4
+    with pytest.raises(ValueError, match='needs waveforms'):
+        model(inputs._replace(waveform=None), data['data_samples'], mode='loss')
