@@ -89,6 +89,17 @@ def test_a_batch_that_the_learning_rate_is_not_for_is_warned_of(monkeypatch):
     assert not warned(1) and warned(2)
 
 
+def test_all_weights_that_are_missing_are_found_at_once(tmp_path):
+    (tmp_path / 'vggish.pth').touch()
+    cfg = Config.fromfile(TOOLS.parent / 'configs/icf/icf_pvt_ms3.py')
+    assert sorted(tool('train').missing_weights(cfg.model)) == [
+        'pretrained/630k-audioset-best.pt', 'pretrained/CLIP-ViT-B-32-laion2B-s34B-b79K.bin', 'pretrained/pvt_v2_b5.pth',
+        'pretrained/vggish-10086976.pth']
+    there = dict(a=dict(checkpoint=str(tmp_path / 'vggish.pth')), b=[dict(pretrained='https://example.org/x.pth')],
+                 c=dict(pretrained='laion2b_s34b_b79k'), d=dict(checkpoint=None))
+    assert tool('train').missing_weights(there) == []
+
+
 def test_of_icf_only_what_the_decoder_reads_is_left_for_testing():
     icf = dict(text=dict(type='ImplicitText'), counterfactual=dict(type='SC'), contrast=dict(type='CDCLLoss'))
     plain, reads = Config(dict(model=dict(icf=icf))), Config(dict(model=dict(icf=dict(**icf, text_in_decoder=True))))
