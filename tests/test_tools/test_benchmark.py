@@ -51,21 +51,23 @@ def test_get_flops_parts_add_up_and_grow_with_the_batch(tool):
 
 @MODELS.register_module()
 class SegmentorWithExtra(AVSegmentor):
-    """Has a training-only part; counts how often it took part."""
-    training_only = ('extra', )
+    """Has another part in ICF's place; counts how often it took part."""
     with_extra = without_extra = 0
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.extra = torch.nn.Linear(1000, 1000)
+        self.icf = torch.nn.Linear(1000, 1000)
+        self.icf.text_in_decoder = False
 
     def loss(self, inputs, data_samples):
+        extra, self.icf = self.icf, None
         losses = super().loss(inputs, data_samples)
-        if self.extra is None:
+        self.icf = extra
+        if extra is None:
             type(self).without_extra += 1
             return losses
         type(self).with_extra += 1
-        return {**losses, 'loss_extra': self.extra.weight.square().mean()}
+        return {**losses, 'loss_extra': extra.weight.square().mean()}
 
 
 def test_training_only_parts_are_told_apart(tool):
@@ -73,7 +75,7 @@ def test_training_only_parts_are_told_apart(tool):
                '--train', '--cfg-options', 'model.type=SegmentorWithExtra')
     assert SegmentorWithExtra.with_extra == SegmentorWithExtra.without_extra == 3
     assert 'training-only 1.00 M' in out
-    step, without = number(r'training step [^:]*: ([\d.e-]+) s', out), number(r'without extra: ([\d.e-]+) s', out)
+    step, without = number(r'training step [^:]*: ([\d.e-]+) s', out), number(r'without icf: ([\d.e-]+) s', out)
     assert number(r'parts add (-?[\d.]+) %', out) == pytest.approx(100 * (step / without - 1), abs=0.3)
 
 
