@@ -34,7 +34,7 @@ check() {
     "$WORK/$stack/bin/python" -m pip install --quiet uv
     cd "$WORK/$stack"  # away from the checkout, whose pyproject.toml forces numpy 2 for the OneDL forks
     install() { bin/uv pip install --quiet --python bin/python "$@"; }
-    install "${torch[@]}" 'setuptools<81' wheel ninja psutil
+    install "${torch[@]}" 'setuptools>=77,<81' wheel ninja psutil
     case $stack in
         onedl) install --refresh-package onedl-mmcv --override "$WORK/numpy2" "${torch[@]}" -e "$ROOT[onedl,clap,video,text,tests]" ;;
         onedl-ops)

@@ -93,7 +93,8 @@ class TPAVIHead(DenseAVHead):
             mask = F.adaptive_avg_pool2d(logits, x.shape[-2:])
             mask = mask.sigmoid() if self.out_channels == 1 else mask
             seen = (x[index].float().relu() * mask).mean((2, 3))
-            out = out + F.kl_div(seen.log_softmax(1), audio[index].float().softmax(1), reduction='none').sum(1)
+            heard = audio[index].float().log_softmax(1)  # not softmax: where that underflows to 0, kl_div's gradient is NaN
+            out = out + F.kl_div(seen.log_softmax(1), heard, reduction='none', log_target=True).sum(1)
         return out / len(outputs.maps)
 
     def embed(self, outputs: TPAVIOutputs) -> tuple[Tensor, Tensor]:

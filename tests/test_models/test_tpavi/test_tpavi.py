@@ -160,6 +160,15 @@ def test_semantic_regulariser_masks_by_the_prediction_and_averages():
     assert torch.allclose(model.loss(outputs, data)['loss_avm'], 0.5 * expected, rtol=1e-4)
 
 
+def test_regulariser_has_gradients_where_the_audio_softmax_underflows():
+    model = head()
+    outputs = model(features([2]))
+    loud = [torch.zeros_like(a).index_fill_(1, torch.tensor([3]), 200.).requires_grad_() for a in outputs.audio]
+    model.loss(outputs._replace(audio=loud), samples([2], [True, True]))['loss_avm'].backward()
+    for a in loud:
+        assert a.softmax(1).min() == 0 and a.grad.isfinite().all()
+
+
 def test_a_rank_without_labels_has_a_zero_loss_with_gradient():
     model = head()
     losses = model.loss(model(features([2])), samples([2], [False, False]))
