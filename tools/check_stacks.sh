@@ -36,9 +36,9 @@ check() {
     install() { bin/uv pip install --quiet --python bin/python "$@"; }
     install "${torch[@]}" 'setuptools>=77,<81' wheel ninja psutil
     case $stack in
-        onedl) install --refresh-package onedl-mmcv --override "$WORK/numpy2" "${torch[@]}" -e "$ROOT[onedl,clap,video,text,tests]" ;;
+        onedl) install --refresh-package onedl-mmcv --override "$WORK/overrides" "${torch[@]}" -e "$ROOT[onedl,clap,video,text,tests]" ;;
         onedl-ops)
-            MMCV_WITH_OPS=1 install --no-cache --no-build-isolation-package onedl-mmcv --override "$WORK/numpy2" "${torch[@]}" \
+            MMCV_WITH_OPS=1 install --no-cache --no-build-isolation-package onedl-mmcv --override "$WORK/overrides" "${torch[@]}" \
                 -e "$ROOT[onedl,clap,video,text,tests]" ;;
         upstream)
             MMCV_WITH_OPS=1 install --no-cache --no-build-isolation-package mmcv "${torch[@]}" "${UPSTREAM[@]}" \
@@ -59,7 +59,7 @@ PY
     OMP_NUM_THREADS=1 ${RUN:-} "$WORK/$stack/bin/python" -m pytest -p no:cacheprovider -m 'not slow' "${QUICK[@]}"
 }
 
-echo 'numpy>=2' > "$WORK/numpy2"  # laion_clap pins numpy<2 and runs on 2
+printf '%s\n' 'numpy>=2' "opencv-python; python_version < '3'" > "$WORK/overrides"  # as in pyproject.toml
 for stack in "${STACKS[@]}"; do
     echo "== $stack"
     check "$stack"

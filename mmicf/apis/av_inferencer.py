@@ -2,6 +2,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -226,7 +227,9 @@ def _config_file(model: str) -> str:
             raise FileNotFoundError(f'{model}: no such config')
         return model
     root = Path(__file__).resolve().parents[1] / '.mim' / 'configs'
-    found = sorted(root.rglob(f'{model}.py'))
-    if len(found) != 1:
-        raise FileNotFoundError(f'{model}: found {len(found)} configs of that name, expected one; give the path of a config file')
-    return str(found[0])
+    paths = {path.stem: str(path) for path in root.rglob('*.py') if '_base_' not in path.parts}
+    if model not in paths:
+        alike = [name for name in sorted(paths) if name.startswith(model)] or get_close_matches(model, paths)
+        raise FileNotFoundError(f'{model}: no config has that name' + (f"; there are {', '.join(alike[:6])}" if alike else '')
+                                + '. Give one of configs, without .py, or the path of a config file')
+    return paths[model]

@@ -38,6 +38,13 @@ def test_training_only_parts_may_be_missing_from_a_published_checkpoint(state):
         load(published, resume=True)
 
 
+def test_a_run_is_not_resumed_from_a_larger_model(state):
+    larger = {**state, 'denoiser.weight': torch.zeros(2)}
+    assert '1 unexpected: denoiser.weight' in load(larger, strict=True)[0]
+    with pytest.raises(CheckpointMismatchError, match=r'run/x\.pth is a checkpoint of another model(?s:.*)denoiser\.weight'):
+        load(larger, resume=True)
+
+
 def test_fine_tuning_with_another_head(state):
     state['head.weight'] = torch.zeros(9, 2)
     assert 'head.weight (9, 2) instead of (2, 2)' in load(state)[0]

@@ -6,6 +6,7 @@ import re
 import runpy
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,16 @@ def test_comparison_scores_three_kinds_of_sound(run):
     before = log.stat().st_mtime_ns
     assert rows(tool(*command))['icf_tiny_synthetic'] == shown  # a finished run is not trained again, and tests repeat exactly
     assert log.stat().st_mtime_ns == before
+
+
+def test_a_finished_run_with_other_options_is_refused(tmp_path):
+    compare = runpy.run_path(str(ROOT / 'tools/analysis_tools/compare_configs.py'))
+    (tmp_path / 'finished').write_text('a.b=2')
+    args = Namespace(jobs=1, cfg_options=['a.b=2'])
+    compare['train']('no_such_config.py', 0, tmp_path, args)
+    args.cfg_options = ['a.b=3']
+    with pytest.raises(ValueError, match=r'--cfg-options a\.b=2, not a\.b=3; give another --out'):
+        compare['train']('no_such_config.py', 0, tmp_path, args)
 
 
 def test_means_and_spreads_over_seeds():

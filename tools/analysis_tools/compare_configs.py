@@ -2,7 +2,8 @@
 """Trains configs side by side with several seeds and prints what they reach with true, shuffled and silent sound.
 
 ``python tools/analysis_tools/compare_configs.py A.py B.py --seeds 0 1 2 --out work_dirs/compare``: one row per config, mean and
-standard deviation over seeds; ``results.csv`` in OUT holds every run. Runs that are already in OUT are not trained again.
+standard deviation over seeds; ``results.csv`` in OUT holds every run. Runs that are already in OUT are not trained again; those
+with other ``--cfg-options`` are refused.
 """
 import argparse
 import csv
@@ -37,8 +38,17 @@ def parse_args() -> argparse.Namespace:
 
 
 def train(config: str, seed: int, work_dir: Path, args: argparse.Namespace) -> None:
-    """Trains one config in a process of its own, unless ``work_dir`` holds the finished run."""
-    if (work_dir / 'finished').is_file():
+    """Trains one config in a process of its own, unless ``work_dir`` holds the finished run.
+
+    Raises:
+        ValueError: that run was trained with other ``--cfg-options``.
+        RuntimeError: the training failed.
+    """
+    finished, options = work_dir / 'finished', ' '.join(sorted(args.cfg_options))
+    if finished.is_file():
+        if finished.read_text() != options:
+            found = finished.read_text() or 'none'
+            raise ValueError(f'{work_dir} holds a run with --cfg-options {found}, not {options or "none"}; give another --out')
         return
     work_dir.mkdir(parents=True, exist_ok=True)
     threads = max(1, int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)) // args.jobs)
@@ -48,7 +58,7 @@ def train(config: str, seed: int, work_dir: Path, args: argparse.Namespace) -> N
         code = subprocess.run(command, stdout=log, stderr=log, env={**os.environ, 'OMP_NUM_THREADS': str(threads)}).returncode
     if code:
         raise RuntimeError(f'{config} with seed {seed} failed with exit status {code}; see {work_dir}/output.txt')
-    (work_dir / 'finished').touch()
+    finished.write_text(options)
 
 
 def test(work_dir: Path, sound: str) -> dict[str, float]:

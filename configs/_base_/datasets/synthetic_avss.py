@@ -1,4 +1,4 @@
-# Synthetic clips in AVSS's layout (tools/dataset_converters/synthetic_avs.py --subset avss), 112x112.
+# Synthetic clips in AVSS's layout, 112x112 (docs/en/data.md has the command that makes them).
 _base_ = 'avsbench_avss.py'
 data_root = 'data/synthetic_avss/AVSS'
 size = (112, 112)

@@ -1,5 +1,5 @@
-# Synthetic clips in MS3's layout (tools/dataset_converters/synthetic_avs.py), 112x112. J counts frames with sound in view only,
-# so that it can be compared with the chance levels that the generator knows.
+# Synthetic clips in MS3's layout, 112x112 (docs/en/data.md has the command that makes them). J counts frames with sound in view
+# only, so that it can be compared with the chance levels that the generator knows.
 _base_ = 'avsbench_ms3.py'
 data_root = 'data/synthetic_ms3/Multi-sources'
 size = (112, 112)

@@ -1,4 +1,5 @@
-# Synthetic clips in S4's layout: one object sounds throughout, first frame labelled in training.
+# Synthetic clips in S4's layout, 112x112 (docs/en/data.md has the command that makes them): one object sounds throughout, in
+# training the first frame is labelled.
 _base_ = 'synthetic_ms3.py'
 s4 = dict(type='AVSBenchS4Dataset', data_root='data/synthetic_s4/Single-source')
 train_dataloader = dict(dataset=s4)

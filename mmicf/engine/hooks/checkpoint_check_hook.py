@@ -6,14 +6,15 @@ from mmengine.runner import find_latest_checkpoint
 from mmicf.registry import HOOKS
 from mmicf.utils.checkpoint import check_keys
 from mmicf.utils.model_parts import training_only_names
+from mmicf.utils.strict_loading import CheckpointMismatchError
 
 
 @HOOKS.register_module()
 class CheckpointCheckHook(Hook):
     """Compares every loaded checkpoint with the model; mmengine only warns, and goes on with random weights.
 
-    A resumed run needs every tensor. ``load_from`` needs at least half of them (fine-tuning may change the head) and
-    logs what was left out.
+    A resumed run needs every tensor and no other: its optimizer's state fits no other weights. ``load_from`` needs at least half
+    of them (fine-tuning may change the head) and logs what was left out.
 
     Args:
         strict: ``load_from`` too needs every tensor, save those of parts that only training uses: for testing.
@@ -32,4 +33,7 @@ class CheckpointCheckHook(Hook):
         path = runner._load_from or find_latest_checkpoint(runner.work_dir)
         optional = () if runner._resume else training_only_names(model)
         report = check_keys(model, checkpoint, path, strict=self.strict or runner._resume, optional=optional)
+        if runner._resume and report.unexpected:
+            raise CheckpointMismatchError(f'{path} is a checkpoint of another model than {type(model).__name__}, which cannot be '
+                                          f'resumed from it: {report.summary()}')
         runner.logger.info(f'{path}: {report.summary()}')

@@ -1,5 +1,5 @@
 # mmseg's SegFormer-B0 that hears, with ICF in training: everything is mmseg's but what is named `mmicf.`.
-# Clips: python tools/dataset_converters/synthetic_avs.py data/synthetic_ms3 --subset ms3 --num-train 160 --num-val 20 --num-test 40
+# README.md has the command that makes the clips.
 _base_ = 'segformer_audio_synthetic.py'
 embed_dims = 64
 model = dict(
