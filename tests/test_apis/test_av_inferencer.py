@@ -257,6 +257,10 @@ def test_lists_folders_and_bad_input(inferencer, tmp_path):
             AVSInferencer('icf_tiny_synthetic', 'x.pth', num_frames=number)
     with pytest.raises(FileNotFoundError, match='no_such_model'):
         AVSInferencer('no_such_model', 'x.pth')
+    with pytest.raises(FileNotFoundError, match='baseline_pvt: no config has that name; there are baseline_pvt_avss, '):
+        AVSInferencer('baseline_pvt', 'x.pth')  # a base config, which has no dataset, has that name
+    with pytest.raises(FileNotFoundError, match='icf_tiny_synthetc: .* there are icf_tiny_synthetic'):
+        AVSInferencer('icf_tiny_synthetc', 'x.pth')
 
 
 def test_results_of_a_list_do_not_overwrite_each_other(inferencer, tmp_path):
