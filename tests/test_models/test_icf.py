@@ -142,6 +142,17 @@ def test_text_in_the_decoder_changes_predictions_and_needs_its_attention():
         scores(model, clips)
 
 
+@pytest.mark.parametrize('host, head', [
+    ('tpavi/tpavi', 'TPAVIHead'), ('avsegformer/avsegformer', 'AVSegFormerHead'), ('combo/combo', 'COMBOHead'),
+    ('icf/baseline', 'AVMask2FormerHead')])
+def test_text_in_the_decoder_of_a_host_that_reads_none_is_refused(host, head):
+    init_default_scope('mmicf')
+    cfg = Config.fromfile(ROOT / f'configs/{host}_tiny_synthetic.py').model
+    icf = Config.fromfile(ROOT / 'configs/icf/icf_tiny_synthetic.py').model.icf
+    with pytest.raises(ValueError, match=f'text_in_decoder=True, but {head} reads no text'):
+        MODELS.build({**cfg, 'icf': {**icf, 'text_in_decoder': True}})
+
+
 def test_counterfactual_text_in_the_decoder_must_do_worse():
     model = build(contrast=None, text_in_decoder=True, margin=100.)
     losses = step(model, batch())

@@ -69,7 +69,7 @@ class AVSegFormerHead(DenseAVHead):
         mix_weight: of ``loss_mix``.
 
     Raises:
-        ValueError: maps or text that this head cannot read.
+        ValueError: another number of maps, or ``embed_dims`` that GroupNorm cannot part.
     """
 
     def __init__(self, *, num_classes: int, in_channels: Sequence[int], audio_dims: int = 128, embed_dims: int = 256,
@@ -106,8 +106,6 @@ class AVSegFormerHead(DenseAVHead):
         self.audio_proj = nn.Linear(audio_dims, embed_dims)
 
     def forward(self, features: AVFeatures) -> AVSegFormerOutputs:
-        if features.text is not None:
-            raise ValueError('AVSegFormerHead reads no text: text_in_decoder needs another decode head')
         audio = self.audio_proj(features.audio)
         maps = [proj(x) for proj, x in zip(self.in_proj, features.maps, strict=True)]
         query = self.query_generator(audio) + self.learnable_query.weight

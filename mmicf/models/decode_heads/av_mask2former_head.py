@@ -56,6 +56,7 @@ class AVMask2FormerHead(BaseModule):
         self.num_classes, self.score, self.audio_embed_kind = num_classes, score, audio_embed
         self.pixel_decoder = MODELS.build(dict(pixel_decoder, embed_dims=embed_dims))
         self.decoder = MODELS.build(dict(decoder, embed_dims=embed_dims))
+        self.reads_text = getattr(self.decoder, 'text_attention', False)  # as DenseAVHead's
         self.criterion = MODELS.build(dict(loss, num_classes=num_classes))
         self.query_norm = nn.LayerNorm(embed_dims)
         self.cls_embed = nn.Linear(embed_dims, num_classes + 1)

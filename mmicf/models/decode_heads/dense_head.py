@@ -29,6 +29,8 @@ class DenseAVHead(BaseModule):
         num_classes: with background as class 0; 2 for binary sets, which have the one channel "sounding" here.
     """
 
+    reads_text = False  # a head whose forward uses ``AVFeatures.text`` says True: only then may ICF have text_in_decoder
+
     def __init__(self, num_classes: int, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes

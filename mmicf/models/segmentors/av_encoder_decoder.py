@@ -31,7 +31,8 @@ class AVEncoderDecoder(EncoderDecoder):
             under the head's 1 − P(background), its audio embedding the token that ``fusion`` returns.
 
     Raises:
-        ValueError: a sliding window, another size of predictions, or another data preprocessor was asked for.
+        ValueError: a sliding window, another size of predictions, another data preprocessor, or ICF's ``text_in_decoder`` was
+            asked for.
     """
 
     def __init__(self, *, backbone: dict, decode_head: dict, audio_backbone: dict, audio_neck: dict, fusion: dict,
@@ -51,6 +52,9 @@ class AVEncoderDecoder(EncoderDecoder):
         self.audio_neck = MODELS.build(audio_neck)
         self.fusion = MODELS.build(fusion)
         self.icf = MODELS.build(icf) if icf is not None else None
+        if self.icf is not None and self.icf.text_in_decoder:
+            raise ValueError(f'icf has text_in_decoder=True, but {type(self.decode_head).__name__} and every other head of mmseg '
+                             'reads maps alone; AVSegmentor with AVMask2FormerHead reads text')
 
     def _features(self, inputs: AVBatch) -> tuple[list[Tensor], Tensor, Tensor]:
         """Fused maps, audio tokens before and after the fusion."""

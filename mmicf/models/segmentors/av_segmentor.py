@@ -19,6 +19,9 @@ class AVSegmentor(BaseModel):
             the fields of :class:`AVBatch` that its ``input_fields`` names. Without an audio neck its tokens go to the head.
         icf: training-only implicit counterfactual learning, or None.
         test_cfg: ``dict(size='img' | 'ori')``, the size of predictions.
+
+    Raises:
+        ValueError: another size, or ICF's ``text_in_decoder`` for a head that does not say ``reads_text``.
     """
 
     def __init__(self, *, data_preprocessor: dict, backbone: dict, audio_backbone: dict, decode_head: dict,
@@ -35,6 +38,9 @@ class AVSegmentor(BaseModel):
         self.neck = MODELS.build(neck) if neck is not None else None
         self.decode_head = MODELS.build(decode_head)
         self.icf = MODELS.build(icf) if icf is not None else None
+        if self.icf is not None and self.icf.text_in_decoder and not getattr(self.decode_head, 'reads_text', False):
+            raise ValueError(f'icf has text_in_decoder=True, but {type(self.decode_head).__name__} reads no text; '
+                             'AVMask2FormerHead does with decoder.text_attention=True')
 
     def extract_audio(self, inputs: AVBatch) -> Tensor:
         """(N, D) audio tokens, one per frame."""

@@ -13,7 +13,7 @@ from mmicf.models.avsegformer import AVSegFormerHead, released_name
 from mmicf.models.avsegformer.losses import squared_dice
 from mmicf.models.losses import frame_cross_entropy
 from mmicf.registry import MODELS
-from mmicf.structures import AVDataSample, AVFeatures, DecoderText
+from mmicf.structures import AVDataSample, AVFeatures
 from mmicf.utils.model_parts import count_parameters
 
 CONFIGS = Path(__file__).parents[3] / 'configs/avsegformer'
@@ -121,9 +121,6 @@ def test_wrong_input():
                            (dict(embed_dims=48), 'multiple of 32, got 48')):
         with pytest.raises(ValueError, match=found):
             head(**options)
-    text = DecoderText(torch.zeros(1, 1, 4), torch.ones(1, 1))
-    with pytest.raises(ValueError, match='reads no text'):
-        head()(features([1])._replace(text=text))
 
 
 # ---------------------------------------------------------------- published checkpoints

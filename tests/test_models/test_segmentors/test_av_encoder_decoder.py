@@ -118,3 +118,8 @@ def test_sliding_windows_are_refused():
     init_default_scope('mmseg')
     with pytest.raises(ValueError, match="'slide'"):
         MODELS.build(cfg)
+
+
+def test_text_in_the_decoder_is_refused():
+    with pytest.raises(ValueError, match='text_in_decoder=True, but SegformerHead'):
+        build('segformer_icf_synthetic.py', icf=dict(text_in_decoder=True))
