@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 from mmicf.datasets.csv_table import read_table, select_rows
-from mmicf.datasets.transforms.corruption import class_names
+from mmicf.datasets.offscreen import class_names
 
 
 def ms3_classes(metadata: str | Path) -> dict[str, list[str]]:

@@ -1,11 +1,16 @@
-"""Sounds that nothing in view makes: every clip gets the sound of a clip whose classes it does not show."""
+"""Which classes clips name, and other clips that share none of them: every clip can get a sound that nothing in its view makes."""
 from collections.abc import Sequence
 
 import numpy as np
 
 from mmicf.utils.json_file import read_json_object
 
-from .transforms.corruption import class_names
+
+def class_names(info: dict) -> set[str]:
+    """The object classes that a clip's ``category`` names; empty where it names none. S4's are one class each ("male_speech")."""
+    if info.get('subset') == 's4':
+        return {info['category']}
+    return set((info['category'] or '').split('_')) - {'', 'background', 'off-the-screen'}
 
 
 def set_categories(clips: Sequence[dict], path: str) -> None:
@@ -28,6 +33,15 @@ def set_categories(clips: Sequence[dict], path: str) -> None:
                                  'in the lists "in_view" and "sounds" of an object')
         in_view, sounds = ([name.replace('_', '-') for name in names] for names in (in_view, sounds))  # '_' joins classes
         clip['category'], clip['sounds'] = '_'.join(in_view), sounds
+
+
+def other_clip(results: dict) -> dict:
+    """Another clip's data info; drawn again, up to 20 times, while it shares a class name with the clip."""
+    for _ in range(20):
+        donor = results['get_donor'](results['rng'])
+        if not class_names(donor) & class_names(results):
+            break
+    return donor
 
 
 def move_offscreen_sounds(clips: Sequence[dict], seed: int) -> None:

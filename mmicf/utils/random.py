@@ -14,21 +14,14 @@ _published = False
 
 
 def publish_iteration(iteration: int, seed: int | None = None) -> None:
-    """Set what :func:`current_iteration` and :func:`global_seed` return; ``SeedHook`` is the caller."""
+    """Set the iteration now running, counted from 0 over all epochs, and the run's seed; ``SeedHook`` is the caller.
+
+    Both are 0 until then, and the iteration is 0 outside of training.
+    """
     global _iteration, _published, _seed
     _iteration, _published = int(iteration), True
     if seed is not None:
         _seed = int(seed)
-
-
-def current_iteration() -> int:
-    """Index of the training iteration now running, counted from 0 over all epochs; 0 outside of training."""
-    return _iteration
-
-
-def global_seed() -> int:
-    """The run's seed, 0 until a ``SeedHook`` published one."""
-    return _seed
 
 
 def clip_generator(clip_id: str, stream: str, device: torch.device | str = 'cpu',
@@ -42,7 +35,7 @@ def clip_generator(clip_id: str, stream: str, device: torch.device | str = 'cpu'
         clip_id: the clip's ``clip_id``, unique in the dataset.
         stream: name of the use, such as ``'points.layer3'``. Two uses with one name draw the same numbers.
         device: where the numbers are drawn.
-        iteration: defaults to :func:`current_iteration`.
+        iteration: defaults to the published one.
     """
     if iteration is None and not _published:
         log_once('no SeedHook', "no SeedHook: every iteration draws the same random numbers; add custom_hooks = "

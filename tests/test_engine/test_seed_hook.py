@@ -15,7 +15,7 @@ from toy_training import ToyAugment, ToyClips, config, loader
 
 from mmicf.engine.hooks import seed_hook
 from mmicf.engine.hooks.seed_hook import SeedHook
-from mmicf.utils.random import clip_generator, current_iteration, global_seed, publish_iteration
+from mmicf.utils.random import clip_generator, publish_iteration
 
 
 @pytest.fixture(autouse=True)
@@ -45,21 +45,32 @@ def test_draws_depend_on_seed_iteration_and_rank(monkeypatch):
         assert all(a != b for a, b in zip(first, other, strict=True))
 
 
+def drawn(**kwargs):
+    return clip_generator('a', 'x', **kwargs).initial_seed()
+
+
+def drawn_at(iteration, seed):
+    publish_iteration(iteration, seed)
+    return drawn()
+
+
 def test_iteration_and_seed_are_published_and_withdrawn():
+    expected, outside = drawn_at(9, 3), drawn_at(0, 3)
+    publish_iteration(0, seed=0)
     hook = SeedHook()
     hook.before_train_iter(fake_runner(iteration=9), batch_idx=0)
-    assert current_iteration() == 9 and global_seed() == 3
-    assert clip_generator('a', 'x').initial_seed() == clip_generator('a', 'x', iteration=9).initial_seed()
+    assert drawn() == drawn(iteration=9) == expected
     hook.after_train_epoch(fake_runner())
-    assert current_iteration() == 0
+    assert drawn() == outside != expected
 
 
 def test_clips_draw_alike_on_ranks_that_mmengine_seeded_apart(monkeypatch):
+    rank_0, other = drawn_at(0, 3), drawn_at(0, 11)
     monkeypatch.setattr(seed_hook, 'get_rank', lambda: 2)
     SeedHook().before_train_iter(fake_runner(seed=5, diff_rank_seed=True), batch_idx=0)
-    assert global_seed() == 3
+    assert drawn() == rank_0
     SeedHook(seed=11).before_train_iter(fake_runner(), batch_idx=0)
-    assert global_seed() == 11
+    assert drawn() == other
 
 
 @pytest.mark.parametrize('wrap', [lambda a, b: ConcatDataset([a, b]), lambda a, b: RepeatDataset(a, 2)])

@@ -100,16 +100,57 @@ def test_audio_replacement_takes_clips_of_other_categories(root, tool, tmp_path)
             assert file[clip].shape == (2, 3) and all(categories[d] != categories[clip] for d in donors)
 
 
-def test_categories_of_several_classes_must_share_none(tmp_path):
+def test_clips_of_several_classes_must_share_none(tmp_path):
     module = runpy.run_path(str(TOOLS / 'make_counterfactual_text.py'))
-    categories = {'a': 'dog_cat', 'b': 'cat_dog', 'c': 'cat_guitar_background', 'd': 'man', 'e': 'guitar'}
-    classes = module['class_sets'](categories, 'avss')
-    for i, clip in enumerate(categories):
+    names = {'a': ('dog', 'cat'), 'b': ('cat', 'dog'), 'c': ('cat', 'guitar'), 'd': ('man', ), 'e': ('guitar', ), 'f': ()}
+    for i, clip in enumerate(names):
         np.savez(tmp_path / f'{clip}.npz', audio_anchor=np.full((5, 3), i, np.float32))
-    found = module['audio_replacement'](categories, classes, tmp_path, 0, 4)
-    donors = {clip: {'abcde'[int(row[0])] for row in rows} for clip, rows in found.items()}
-    assert donors == {'a': {'d', 'e'}, 'b': {'d', 'e'}, 'c': {'d'}, 'd': {'a', 'b', 'c', 'e'}, 'e': {'a', 'b', 'd'}}
-    assert module['class_sets']({'x': 'male_speech'}, 's4') == {'male_speech': {'male_speech'}}
+    found = module['audio_replacement']({clip: frozenset(own) for clip, own in names.items()}, tmp_path, 0, 5)
+    donors = {clip: ''.join(sorted({'abcdef'[int(row[0])] for row in rows})) for clip, rows in found.items()}
+    assert donors == {'a': 'def', 'b': 'def', 'c': 'df', 'd': 'abcef', 'e': 'abdf', 'f': 'abcde'}
+    with pytest.raises(ValueError, match="clip 'a': nothing that shares no class"):
+        module['audio_replacement']({'a': frozenset('x'), 'b': frozenset('x')}, tmp_path, 0, 1)
+
+
+@pytest.fixture
+def ms3(tmp_path):
+    """MS3's table of five clips, and AVSS's, which names their classes; f sounds of nothing."""
+    tables = tmp_path / 'ms3/ms3_meta_data.csv', tmp_path / 'metadata.csv'
+    tables[0].parent.mkdir()
+    named = dict(a='man_piano', b='man', c='piano_emergency-car', d='dog', f='background')
+    tables[0].write_text('video_id,split\n' + ''.join(f'{clip},train\n' for clip in named))
+    rows = [f'{clip},{clip},0,0,{names},train,v1m\n' for clip, names in named.items()]
+    tables[1].write_text('vid,uid,s_min,s_sec,a_obj,split,label\nx,x_0_5000,0,0,cat,train,v1s\n' + ''.join(rows))
+    return tables[0].parent, tables[1]
+
+
+def test_ms3_takes_its_classes_from_avss(ms3, tool, small_towers, tmp_path):
+    import open_clip
+    root, metadata = ms3
+    out = tmp_path / 'made/cf.npz'
+    text = ('make_counterfactual_text.py', 'text-revision', 'ms3', root, out, '--clip', 'c.bin', '--num', 4)
+    assert tool(*text, '--categories', metadata) is None
+    said = ['a video of a man and a piano', 'a video of a man', 'a video of a emergency car and a piano', 'a video of a dog']
+    with torch.no_grad():
+        said = small_towers['text'].tower(open_clip.get_tokenizer('ViT-B-32')(said)).numpy()
+    with np.load(out) as file:
+        near = {clip: [np.abs(said - row).max(1) for row in file[clip]] for clip in 'abcdf'}
+    assert all(min(row) < 1e-5 for rows in near.values() for row in rows)
+    chosen = {clip: {int(row.argmin()) for row in rows} for clip, rows in near.items()}
+    assert chosen == dict(a={3}, b={2, 3}, c={1, 3}, d={0, 1, 2}, f={0, 1, 2, 3})
+
+    for i, clip in enumerate('abcdf'):
+        np.savez(tmp_path / f'{clip}.npz', audio_anchor=np.full((5, 3), i, np.float32))
+    audio = ('make_counterfactual_text.py', 'audio-replacement', 'ms3', root, out, '--anchors', tmp_path, '--num', 4)
+    for options, donors in ((('--categories', metadata), 'df'), ((), 'bcdf')):
+        assert tool(*audio, *options) is None
+        with np.load(out) as file:
+            assert ''.join(sorted({'abcdf'[int(row[0])] for row in file['a']})) == donors
+    with pytest.raises(ValueError, match='none of 5 clips names a class; give --categories'):
+        tool(*text)
+    with pytest.raises(ValueError, match=r"names\.csv: column 'uid' is missing"):
+        (tmp_path / 'names.csv').write_text('clip_id,category\na,dog\n')
+        tool(*text, '--categories', tmp_path / 'names.csv')
 
 
 def test_text_revision_says_another_class(root, tool, small_towers, tmp_path):
@@ -130,6 +171,3 @@ def test_text_revision_says_another_class(root, tool, small_towers, tmp_path):
                       for o in infos if o['category'] != info['category']]
             for row in file[info['clip_id']]:
                 assert np.abs(row - own).max() > 1e-3 and min(np.abs(row - o).max() for o in others) < 1e-4
-    with pytest.raises(ValueError, match='no category for'):
-        (tmp_path / 'names.csv').write_text('clip_id,category\nx,dog\n')
-        tool('make_counterfactual_text.py', 'text-revision', 's4', root, out, '--clip', 'c', '--categories', tmp_path / 'names.csv')

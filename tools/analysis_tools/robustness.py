@@ -23,8 +23,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmicf.analysis.clip_categories import categories_file, write_categories
+from mmicf.datasets.offscreen import class_names
 from mmicf.datasets.synthetic_truth import scene_categories
-from mmicf.datasets.transforms.corruption import class_names
 from mmicf.registry import DATASETS
 from mmicf.utils.checkpoint import use_safe_loading
 from mmicf.utils.evaluators import clip_metrics

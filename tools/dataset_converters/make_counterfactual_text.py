@@ -1,18 +1,17 @@
 """Write the counterfactuals of two rows of ICF's Table 2 beforehand, for ``PrecomputedCounterfactual``.
 
     python tools/dataset_converters/make_counterfactual_text.py audio-replacement ms3 data/AVSBench/Multi-sources OUT.npz \\
-        --anchors data/anchors/ms3
+        --anchors data/anchors/ms3 --categories data/AVSBench/AVSS/metadata.csv
     python tools/dataset_converters/make_counterfactual_text.py text-revision s4 data/AVSBench/Single-source OUT.npz \\
         --clip pretrained/CLIP-ViT-B-32-laion2B-s34B-b79K.bin
 
 Audio replacement: what if something else had sounded? For each clip the audio anchors (``cache_anchors.py``, mean over its frames)
-of K clips with which it shares no class. Text revision: the clip's class name in "a video of a ..." is replaced by K others that
-share no class with it, read by open_clip's text tower. Both draw from the seed and the clip's name alone. The paper says no more
-about either; this is our reading. MS3 has no categories: there audio replacement takes any other clip, and text revision needs
-``--categories``, a csv with clip_id and category.
+of K clips with which it shares no class. Text revision: the clip's classes in "a video of a ..." are replaced by those of K others
+that share none with it, read by open_clip's text tower. Both draw from the seed and the clip's name alone. The paper says no more
+about either; this is our reading. MS3 names no classes: text revision needs ``--categories`` there, and audio replacement without
+it takes any other clip.
 """
 import argparse
-import csv
 import hashlib
 import sys
 from pathlib import Path
@@ -20,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mmicf.analysis.clip_categories import categories_file
 from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset
-from mmicf.datasets.transforms.corruption import class_names
+from mmicf.datasets.offscreen import class_names
 from mmicf.models.text_encoders import OpenCLIPTextEncoder
 
 DATASETS = {'s4': AVSBenchS4Dataset, 'ms3': AVSBenchMS3Dataset, 'avss': AVSBenchSemanticDataset}
@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--anchors', help='folder of cache_anchors.py, for audio replacement')
     parser.add_argument('--clip', help='open_clip file or tag, for text revision')
     parser.add_argument('--clip-model', default='ViT-B-32')
-    parser.add_argument('--categories', help='csv with the columns clip_id and category')
+    parser.add_argument('--categories', help="class names of MS3's clips: AVSS's metadata.csv, or a json of clip_id to class names")
     parser.add_argument('--num', type=int, default=8, help='K')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
@@ -47,95 +47,86 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def clip_categories(dataset: str, data_root: str, table: str | None) -> dict[str, str | None]:
-    """Category of each training clip (the only split that needs counterfactuals).
+def clip_classes(dataset: str, data_root: str, categories: str | None) -> dict[str, frozenset[str]]:
+    """The classes that each training clip names (the only split that needs counterfactuals), by clip_id.
 
     Raises:
-        ValueError: the table lacks a clip.
+        FileNotFoundError, ValueError: no such json ``categories``, or one that lacks a clip.
     """
-    clips = DATASETS[dataset](data_root=data_root, split='train', verify=False)
+    clips = DATASETS[dataset](data_root=data_root, split='train', verify=False, categories=categories)
     infos = [clips.get_data_info(i) for i in range(len(clips))]
-    if table is None:
-        return {info['clip_id']: info['category'] for info in infos}
-    with open(table, newline='', encoding='utf-8') as file:
-        named = {row['clip_id']: row['category'] for row in csv.DictReader(file)}
-    missing = [info['clip_id'] for info in infos if info['clip_id'] not in named]
-    if missing:
-        raise ValueError(f'{table}: no category for {len(missing)} of {len(infos)} clips, the first is {missing[0]!r}')
-    return {info['clip_id']: named[info['clip_id']] for info in infos}
+    return {info['clip_id']: frozenset(class_names(info)) for info in infos}
 
 
-def class_sets(categories: dict[str, str | None], dataset: str) -> dict[str | None, set[str]]:
-    """Category → the classes it names: in AVSS several joined by underscores, elsewhere one."""
-    subset = 'avss' if dataset == 'avss' else 's4'
-    return {name: class_names(dict(subset=subset, category=name)) if name else set() for name in set(categories.values())}
-
-
-def choose(pool: list[str], clip: str, seed: int, num: int) -> list[str]:
+def choose(pool: list, clip: str, seed: int, num: int) -> list:
     """``num`` of a pool, each once before any twice, by the seed and the clip's name.
 
     Raises:
         ValueError: the pool is empty.
     """
     if not pool:
-        raise ValueError(f'clip {clip!r}: nothing of another category to take its place')
+        raise ValueError(f'clip {clip!r}: nothing that shares no class with it to take its place')
     digest = hashlib.blake2b(f'{seed} {clip}'.encode(), digest_size=8).digest()
     order = np.random.default_rng(int.from_bytes(digest, 'big')).permutation(len(pool))
     return [pool[order[i % len(pool)]] for i in range(num)]
 
 
-def audio_replacement(categories: dict, classes: dict, anchors: Path, seed: int, num: int) -> dict[str, np.ndarray]:
+def audio_replacement(classes: dict[str, frozenset[str]], anchors: Path, seed: int, num: int) -> dict[str, np.ndarray]:
     """(K, d) audio anchors of other clips for each clip.
 
     Raises:
         FileNotFoundError: a clip's anchors are missing.
     """
     heard = {}
-    for clip in categories:
+    for clip in classes:
         path = anchors / f'{clip}.npz'
         if not path.is_file():
             raise FileNotFoundError(f'{path}: no anchors; tools/dataset_converters/cache_anchors.py --clap makes them')
         with np.load(path, allow_pickle=False) as file:
             heard[clip] = file['audio_anchor'].mean(0)
     out = {}
-    for clip, category in categories.items():
-        pool = [c for c, other in categories.items() if c != clip and not classes[other] & classes[category]]
+    for clip, own in classes.items():
+        pool = [other for other, named in classes.items() if other != clip and own.isdisjoint(named)]
         out[clip] = np.stack([heard[c] for c in choose(pool, clip, seed, num)])
     return out
 
 
+def sentence(names: frozenset[str]) -> str:
+    """What a video of these classes is said to show."""
+    return 'a video of a ' + ' and a '.join(name.replace('_', ' ').replace('-', ' ') for name in sorted(names))
+
+
 @torch.no_grad()
-def text_revision(categories: dict, classes: dict, joint: str, model: str, pretrained: str, seed: int,
-                  num: int) -> dict[str, np.ndarray]:
-    """(K, d) embeddings of sentences with another class name for each clip; ``joint`` is what the underscore of a name stands for.
+def text_revision(classes: dict[str, frozenset[str]], model: str, pretrained: str, seed: int, num: int) -> dict[str, np.ndarray]:
+    """(K, d) embeddings of sentences with other classes for each clip.
 
     Raises:
-        ValueError: a clip without a category.
+        ValueError: no clip names a class.
     """
     import open_clip
-    without = [clip for clip, category in categories.items() if not category]
-    if without:
-        raise ValueError(f'{len(without)} clips have no category, the first is {without[0]!r}; give --categories')
-    names = sorted(set(categories.values()))
-    sentences = [f'a video of a {name.replace("_", joint).replace("-", " ")}' for name in names]
+    named = sorted({own for own in classes.values() if own}, key=sorted)
+    if not named:
+        raise ValueError(f'none of {len(classes)} clips names a class; give --categories')
     encoder = OpenCLIPTextEncoder(model=model, pretrained=pretrained)
-    said = dict(zip(names, encoder.tower(open_clip.get_tokenizer(model)(sentences)).numpy(), strict=True))
-    pools = {name: [other for other in names if not classes[other] & classes[name]] for name in names}
-    return {clip: np.stack([said[n] for n in choose(pools[category], clip, seed, num)]) for clip, category in categories.items()}
+    said = encoder.tower(open_clip.get_tokenizer(model)([sentence(names) for names in named])).numpy()
+    out = {}
+    for clip, own in classes.items():
+        pool = [i for i, names in enumerate(named) if own.isdisjoint(names)]
+        out[clip] = said[choose(pool, clip, seed, num)]
+    return out
 
 
 def main() -> None:
     args = parse_args()
-    categories = clip_categories(args.dataset, args.data_root, args.categories)
-    classes = class_sets(categories, args.dataset)
+    out = Path(args.out)
+    classes = clip_classes(args.dataset, args.data_root, categories_file(args.categories, out.parent))
     if args.strategy == 'audio-replacement':
-        table = audio_replacement(categories, classes, Path(args.anchors), args.seed, args.num)
+        table = audio_replacement(classes, Path(args.anchors), args.seed, args.num)
     else:
-        joint = ' and a ' if args.dataset == 'avss' else ' '  # AVSS joins the classes of a clip by underscores, S4 the words of one
-        table = text_revision(categories, classes, joint, args.clip_model, args.clip, args.seed, args.num)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    np.savez(args.out, **{clip: value.astype(np.float32) for clip, value in table.items()})
-    print(f'{args.out}: {len(table)} clips, {next(iter(table.values())).shape} each')
+        table = text_revision(classes, args.clip_model, args.clip, args.seed, args.num)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(out, **{clip: value.astype(np.float32) for clip, value in table.items()})
+    print(f'{out}: {len(table)} clips, {next(iter(table.values())).shape} each')
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from mmicf.registry import TRANSFORMS
 
+from ..offscreen import other_clip
 from .geometric import resize
 from .loading_frames import read_rgb
 
@@ -112,22 +113,6 @@ class NegativeAudio(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
-
-
-def other_clip(results: dict) -> dict:
-    """Another clip's data info; drawn again, up to 20 times, while it shares a class name with the clip."""
-    for _ in range(20):
-        donor = results['get_donor'](results['rng'])
-        if not class_names(donor) & class_names(results):
-            break
-    return donor
-
-
-def class_names(info: dict) -> set[str]:
-    """The object classes that a clip's ``category`` names; empty where it names none. S4's are one class each ("male_speech")."""
-    if info.get('subset') == 's4':
-        return {info['category']}
-    return set((info['category'] or '').split('_')) - {'', 'background', 'off-the-screen'}
 
 
 @TRANSFORMS.register_module()
