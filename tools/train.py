@@ -11,7 +11,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmicf.utils.setup_env import add_run_arguments, amp_optim_wrapper, checkpoint_check, load_run_config
 
-WEIGHT_FILES = ('.pth', '.pt', '.bin', '.ckpt', '.safetensors')
+WEIGHT_FILES = ('.pth', '.pt', '.bin', '.ckpt', '.safetensors', '.npz')
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,9 +57,9 @@ def warn_of_another_batch(cfg: Config) -> None:
 
 
 def missing_weights(part: object) -> list[str]:
-    """Local files of published weights that a model's config names and that are not there."""
+    """Local files that a model's config reads and that are not there: published weights, and what our tools make beforehand."""
     if isinstance(part, dict):
-        own = [part[key] for key in ('checkpoint', 'pretrained') if isinstance(part.get(key), str)]
+        own = [part[key] for key in ('checkpoint', 'pretrained', 'path') if isinstance(part.get(key), str)]
         absent = [path for path in own if Path(path).suffix in WEIGHT_FILES and '://' not in path and not Path(path).is_file()]
         return absent + missing_weights(list(part.values()))
     return [path for value in part for path in missing_weights(value)] if isinstance(part, (list, tuple)) else []
@@ -71,8 +71,8 @@ def main() -> None:
     apply_train_options(cfg, args)
     warn_of_another_batch(cfg)
     missing = sorted(set(missing_weights(cfg.model)))
-    if missing:  # the first one ends the run with its publisher's name; this names all of them
-        print_log(f'missing weights: {", ".join(missing)} (docs/en/weights.md)', 'current', logging.ERROR)
+    if missing:  # the first one ends the run with where it comes from; this names all of them
+        print_log(f'missing files: {", ".join(missing)} (published weights: docs/en/weights.md)', 'current', logging.ERROR)
     Runner.from_cfg(cfg).train()
 
 

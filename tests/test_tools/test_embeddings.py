@@ -1,6 +1,5 @@
 """Linear probe and t-SNE of embeddings."""
 import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tiny_runs import make_model, run_tool
+from tiny_runs import make_model, make_set, run_tool
 
-from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import MODELS
+from mmicf.utils.dummy_inputs import dummy_batch
 
 ROOT = Path(__file__).parents[2]
 TOOL = str(ROOT / 'tools/analysis_tools/embeddings.py')
@@ -28,25 +27,60 @@ def test_probe_separates_what_can_be_separated():
     assert tool['probe']((random, labels), (rng.normal(size=(90, 4)), other))[0] < 60
 
 
-def test_tool_on_a_small_set(tmp_path, monkeypatch, capsys):
-    rows = [r for split, n in (('train', 6), ('val', 1), ('test', 4)) for i in range(n)
-            for r in write_clip(ClipJob(str(tmp_path), 's4', split, i, 0, 48))]
-    write_tables(str(tmp_path), 's4', rows)
-    config = tmp_path / 'small.py'
-    base = f'{ROOT}/configs/_base_'
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+    """A config and a checkpoint on a small S4 set."""
+    folder = tmp_path_factory.mktemp('s4')
+    root = make_set(folder, 's4', train=6, test=4)
+    config, base = folder / 'small.py', f'{ROOT}/configs/_base_'
     config.write_text(f"_base_ = ['{base}/models/tpavi_tiny.py', '{base}/datasets/avsbench_s4.py']\n"
-                      f"test_dataloader = dict(dataset=dict(data_root='{tmp_path}/Single-source'))\n")
+                      f"test_dataloader = dict(num_workers=0, dataset=dict(data_root='{root}'))\n")
     init_default_scope('mmicf')
-    torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), tmp_path / 'x.pth')
+    torch.manual_seed(0)
+    torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), folder / 'x.pth')
+    return config, folder / 'x.pth'
+
+
+def test_tool_on_a_small_set(small, tmp_path, monkeypatch, capsys):
     for kind in ('audio-visual', 'visual_embed'):
-        out = str(tmp_path / 'out')
-        monkeypatch.setattr(sys, 'argv', [TOOL, str(config), str(tmp_path / 'x.pth'), '--kind', kind, '--out', out])
-        runpy.run_path(TOOL, run_name='__main__')
-        assert f'linear probe of {kind}' in capsys.readouterr().out
+        run_tool(monkeypatch, 'embeddings', *small, '--kind', kind, '--out', tmp_path / 'out')
+        assert f'small: linear probe of {kind}' in capsys.readouterr().out
     assert (tmp_path / 'out/tsne.png').stat().st_size > 1000 and (tmp_path / 'out/tsne.pdf').is_file()
-    monkeypatch.setattr(sys, 'argv', [TOOL, str(config), str(tmp_path / 'x.pth'), '--categories', str(tmp_path / 'none.json')])
     with pytest.raises(FileNotFoundError, match=r'none\.json'):
-        runpy.run_path(TOOL, run_name='__main__')
+        run_tool(monkeypatch, 'embeddings', *small, '--categories', tmp_path / 'none.json')
+
+
+def test_several_models_get_a_panel_each(small, tmp_path, monkeypatch, capsys):
+    from PIL import Image
+    config, checkpoint = small
+    source = f'{config},{checkpoint}'
+    run_tool(monkeypatch, 'embeddings', '--models', f'one={source}', '--out', tmp_path / 'one')
+    run_tool(monkeypatch, 'embeddings', '--models', f'one={source}', f'two={source}', '--out', tmp_path / 'two')
+    said = capsys.readouterr().out
+    assert said.count('one: linear probe of audio-visual') == 2 and said.count('two: linear probe of audio-visual') == 1
+    widths = [Image.open(tmp_path / name / 'tsne.png').width for name in ('one', 'two')]
+    assert widths[1] > 1.5 * widths[0]
+
+    shorter = tmp_path / 'shorter.py'
+    shorter.write_text(f"_base_ = '{config}'\ntest_dataloader = dict(dataset=dict(indices=2))\n")
+    with pytest.raises(ValueError, match=r'shorter\.py: found \d+ test frames of other clips'):
+        run_tool(monkeypatch, 'embeddings', '--models', f'one={source}', f'two={shorter},{checkpoint}')
+    for wrong in ((), (config, ), (*small, '--models', f'one={source}'), ('--models', f'masks={tmp_path}')):
+        with pytest.raises(SystemExit, match='2'):
+            run_tool(monkeypatch, 'embeddings', *wrong)
+
+
+def test_text_in_the_decoder_reaches_the_embeddings():
+    frame_embeddings = runpy.run_path(TOOL)['frame_embeddings']
+    init_default_scope('mmicf')
+    cfg = Config.fromfile(ROOT / 'configs/icf/icf_tiny_synthetic.py')
+    cfg.merge_from_dict(dict(model=dict(decode_head=dict(decoder=dict(text_attention=True)),
+                                        icf=dict(counterfactual=None, contrast=None, text_in_decoder=True))))
+    model = MODELS.build(cfg.model).eval()
+    inputs = model.data_preprocessor(dummy_batch(clips=1, frames=2, size=(32, 32)), False)['inputs']
+    before = frame_embeddings(model, inputs, 'audio_embed')
+    torch.nn.init.normal_(model.icf.text.fuse.weight)
+    assert before.shape == (2, 96) and not torch.allclose(before, frame_embeddings(model, inputs, 'audio_embed'))
 
 
 def test_models_without_what_the_tools_read_are_refused(tmp_path, monkeypatch):

@@ -89,12 +89,19 @@ def test_a_batch_that_the_learning_rate_is_not_for_is_warned_of(monkeypatch):
     assert not warned(1) and warned(2)
 
 
-def test_all_weights_that_are_missing_are_found_at_once(tmp_path):
+def test_all_files_that_are_missing_are_found_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / 'vggish.pth').touch()
-    cfg = Config.fromfile(TOOLS.parent / 'configs/icf/icf_pvt_ms3.py')
-    assert sorted(tool('train').missing_weights(cfg.model)) == [
-        'pretrained/630k-audioset-best.pt', 'pretrained/CLIP-ViT-B-32-laion2B-s34B-b79K.bin', 'pretrained/pvt_v2_b5.pth',
-        'pretrained/vggish-10086976.pth']
+
+    def missing(name):
+        return sorted(tool('train').missing_weights(Config.fromfile(TOOLS.parent / f'configs/{name}.py').model))
+
+    published = ['pretrained/630k-audioset-best.pt', 'pretrained/CLIP-ViT-B-32-laion2B-s34B-b79K.bin', 'pretrained/pvt_v2_b5.pth',
+                 'pretrained/vggish-10086976.pth']
+    assert missing('icf/icf_pvt_ms3') == published
+    assert missing('icf/ablations/table2_text_revision_ms3') == ['data/counterfactuals/ms3_text_revision.npz', *published]
+    assert [path for path in missing('ddeseg/ddeseg_mit_ms3') if path.endswith('.npz')] == ['data/memory/htsat_avss.npz']
+    assert missing('ddeseg/ddeseg_tiny_synthetic') == []
     there = dict(a=dict(checkpoint=str(tmp_path / 'vggish.pth')), b=[dict(pretrained='https://example.org/x.pth')],
                  c=dict(pretrained='laion2b_s34b_b79k'), d=dict(checkpoint=None))
     assert tool('train').missing_weights(there) == []
