@@ -159,7 +159,7 @@ def amp_optim_wrapper(cfg: Config) -> None:
     if found != 'OptimWrapper':
         raise ValueError(f'--amp needs optim_wrapper.type OptimWrapper, found {found}')
     if is_cuda_available():
-        dtype = 'bfloat16' if torch.cuda.is_bf16_supported() else 'float16'
+        dtype = 'bfloat16' if torch.cuda.is_bf16_supported(including_emulation=False) else 'float16'
         cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype=dtype, loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'mmicf.AutocastOptimWrapper'

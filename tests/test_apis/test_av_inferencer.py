@@ -259,7 +259,7 @@ def test_lists_folders_and_bad_input(inferencer, tmp_path):
         AVSInferencer('no_such_model', 'x.pth')
     with pytest.raises(FileNotFoundError, match='baseline_pvt: no config has that name; there are baseline_pvt_avss, '):
         AVSInferencer('baseline_pvt', 'x.pth')  # a base config, which has no dataset, has that name
-    with pytest.raises(FileNotFoundError, match='icf_tiny_synthetc: .* there are icf_tiny_synthetic'):
+    with pytest.raises(FileNotFoundError, match=r'icf_tiny_synthetc: .* there are icf_tiny_synthetic'):
         AVSInferencer('icf_tiny_synthetc', 'x.pth')
 
 
@@ -271,6 +271,20 @@ def test_results_of_a_list_do_not_overwrite_each_other(inferencer, tmp_path):
     with pytest.raises(ValueError, match='an array named mine and an array named mine'):
         inferencer([named, named], out_dir=str(tmp_path), progress=False)
     assert len(inferencer([named, named], progress=False)) == 2
+
+
+def test_scores_are_kept_picture_by_picture(inferencer, tmp_path, monkeypatch):
+    frames, waveform = scene(7, 1)
+    clip = dict(frames=frames, waveform=waveform)
+    out = inferencer(clip, out_dir=str(tmp_path), save=['masks', 'scores'], progress=False)
+    assert out['files'] == [str(tmp_path / 'array/masks'), str(tmp_path / 'array/scores.npz')]
+    with np.load(out['files'][1]) as file:
+        assert [f'{name}.png' for name in file.files] == sorted(p.name for p in (tmp_path / 'array/masks').iterdir())
+        for prediction, name in zip(inferencer(clip, progress=False)['predictions'], file.files, strict=True):
+            assert file[name].dtype == np.float16 and np.allclose(file[name], prediction.score, atol=1e-3)
+    monkeypatch.setattr(inferencer, 'metainfo', dict(inferencer.metainfo, classes=['background', 'dog', 'cat']))
+    with pytest.raises(ValueError, match=r'binary models; found one of 3 classes'):
+        inferencer(clip, out_dir=str(tmp_path), save=['scores'], progress=False)
 
 
 def test_the_registry_knows_it():

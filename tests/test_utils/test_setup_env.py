@@ -53,7 +53,8 @@ def test_amp_by_device(monkeypatch):
     assert cfg.optim_wrapper.type == 'mmicf.AutocastOptimWrapper'
     monkeypatch.setattr(setup_env, 'is_cuda_available', lambda: True)
     for bf16, dtype in ((True, 'bfloat16'), (False, 'float16')):
-        monkeypatch.setattr(setup_env.torch.cuda, 'is_bf16_supported', lambda bf16=bf16: bf16)
+        monkeypatch.setattr(setup_env.torch.cuda, 'is_bf16_supported',
+                            lambda including_emulation=True, bf16=bf16: bf16 or including_emulation)
         cfg = base_config()
         setup_env.amp_optim_wrapper(cfg)
         assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.dtype == dtype

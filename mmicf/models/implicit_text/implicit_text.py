@@ -119,8 +119,9 @@ class ImplicitText(BaseModule):
             count = torch.bincount(clip, minlength=len(query))[:, None]
             features, texts = (gather_rows(
                 F.normalize(x.new_zeros(len(x), x.shape[-1]).index_add(0, clip, x[clip, place]) / count, dim=-1))
-                for x in (query, text))
-            logits = features @ texts.T / self.infonce_temperature
+                for x in (query.float(), text.float()))
+            with torch.autocast(features.device.type, enabled=False):
+                logits = features @ texts.T / self.infonce_temperature
             target = torch.arange(len(logits), device=logits.device)
             total = total + 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
         return total / len(elements.slots)

@@ -63,6 +63,12 @@ class MaskMatchingLoss(nn.Module):
         Returns:
             ``loss_cls, loss_mask, loss_dice`` of the last prediction and ``d{i}.loss_*`` of the others, weighted.
         """
+        # Sums over thousands of points overflow float16, and in bfloat16 the matching changes.
+        with torch.autocast(labels.device.type, enabled=False):
+            return self._losses(class_logits, mask_logits, labels, clip_ids)
+
+    def _losses(self, class_logits: Sequence[Tensor], mask_logits: Sequence[Tensor], labels: Tensor,
+                clip_ids: Sequence[str]) -> dict[str, Tensor]:
         classes = torch.stack([x.float() for x in class_logits])  # (L, S, Q, C+1)
         masks = torch.stack([x.float() for x in mask_logits])  # (L, S, Q, h, w)
         frame, query, label = self._match(classes.detach(), masks.detach(), labels, clip_ids)
@@ -88,7 +94,7 @@ class MaskMatchingLoss(nn.Module):
         points = clip_points(clip_ids, self.num_points, 'match', labels.device)
         sampled = sample_labels(labels, points)  # (S, P)
         valid = (sampled != IGNORE).float()
-        present = [torch.unique(x[x != IGNORE]) for x in labels]
+        present = _classes_of(labels)
         for clip, ids in zip(clip_ids, present, strict=True):
             if len(ids) and int(ids[-1]) >= self.num_classes:
                 raise ValueError(f'ground truth of clip {clip!r} holds class {int(ids[-1])}, expected 0..{self.num_classes - 1} '
@@ -96,7 +102,7 @@ class MaskMatchingLoss(nn.Module):
         most = max((len(ids) for ids in present), default=0)
         if most == 0:
             return (torch.zeros(num_layers, 0, dtype=torch.long, device=labels.device), ) * 3
-        columns = torch.stack([F.pad(ids, (0, most - len(ids)), value=-1) for ids in present])  # (S, M)
+        columns = torch.stack([F.pad(ids, (0, most - len(ids)), value=-1) for ids in present]).to(labels.device)  # (S, M)
         target = (sampled[..., None] == columns[:, None]).float()  # (S, P, M)
         costs = torch.stack([self._cost(c, m, points, target, valid, columns) for c, m in zip(classes, masks, strict=True)])
         table = []
@@ -155,3 +161,11 @@ class MaskMatchingLoss(nn.Module):
         dice = 1 - (2 * (p * target).sum(1) + 1) / (p.sum(1) + target.sum(1) + 1)
         return bce.view(num_layers, matched).sum(1) / count, dice.view(num_layers, matched).sum(1) / count
 
+
+def _classes_of(labels: Tensor) -> list[Tensor]:
+    """Ascending class ids of each map of (S, H, W), 255 left out, on the CPU: one copy, not several a frame."""
+    if labels.numel() == 0:
+        return [torch.zeros(0, dtype=torch.long) for _ in labels]
+    there = torch.zeros(len(labels), max(IGNORE, int(labels.max())) + 1, dtype=torch.bool, device=labels.device)
+    there.scatter_(1, labels.flatten(1), True)[:, IGNORE] = False
+    return [row.nonzero()[:, 0] for row in there.cpu()]

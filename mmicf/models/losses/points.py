@@ -1,5 +1,6 @@
 """Points on masks: where mask losses are evaluated (`PointRend <https://arxiv.org/abs/1912.08193>`_)."""
 from collections.abc import Sequence
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +15,10 @@ def clip_points(clip_ids: Sequence[str], num_points: int, stream: str, device: t
     ``clip_ids`` names the clip of each frame. A clip's points depend on (seed, iteration, clip, stream) alone, not on the batch or
     rank that it is in.
     """
-    out, done = [torch.zeros(0, num_points, 2, device=device)], 0
-    while done < len(clip_ids):
-        count = sum(1 for c in clip_ids if c == clip_ids[done])
-        generator = clip_generator(clip_ids[done], stream, device)
-        out.append(torch.rand(count, num_points, 2, generator=generator, device=device))
-        done += count
+    out = [torch.zeros(0, num_points, 2, device=device)]
+    for clip, frames in groupby(clip_ids):  # a clip may come twice in a batch: RepeatDataset
+        generator = clip_generator(clip, stream, device)
+        out.append(torch.rand(len(list(frames)), num_points, 2, generator=generator, device=device))
     return torch.cat(out)
 
 

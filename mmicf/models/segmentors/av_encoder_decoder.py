@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
+from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmicf.registry import MODELS
@@ -70,9 +71,16 @@ class AVEncoderDecoder(EncoderDecoder):
         frames = [frame for sample in data_samples for frame in sample.frames]
         keep = [i for i, frame in enumerate(frames) if frame.has_gt]
         labelled = [frames[i] for i in keep]
+        none = not keep
+        if none:  # a rank may have no labelled frame: the same losses as on the others, of a frame without labels, times 0
+            shape = (1, *inputs.frames.shape[-2:])
+            ignored = torch.full(shape, self.decode_head.ignore_index, device=logits.device)
+            keep, labelled = [0], [SegDataSample(gt_sem_seg=PixelData(data=ignored))]
         losses = {f'decode.{k}': v for k, v in self.decode_head.loss_by_feat(logits[keep], labelled).items()}
         if self.with_auxiliary_head:
             losses.update(self._auxiliary_head_forward_train([x[keep] for x in maps], labelled))
+        if none:
+            losses = {name: 0 * torch.nan_to_num(value) for name, value in losses.items()}
         if self.icf is not None:
             shown = ICFInputs(
                 feature=maps[-1],

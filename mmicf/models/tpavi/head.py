@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 from mmicf.structures import AVDataSample, AVFeatures
+from mmicf.utils.dist import world_size
 
 from ..decode_heads.dense_head import DenseAVHead, labelled_frames
 from ..layers import masked_mean, split_clips
@@ -78,7 +79,8 @@ class TPAVIHead(DenseAVHead):
         losses = {'loss_seg': frame_mean(frame_cross_entropy(logits, labels)) + 0 * outputs.logits.sum()}
         if self.avm_weight:
             avm = self._avm(outputs, index)
-            losses['loss_avm'] = self.avm_weight * (frame_mean(avm) if self.avm_reduction == 'mean' else avm.sum())
+            # Gradients are averaged over ranks: times their number, the sum is one over all clips.
+            losses['loss_avm'] = self.avm_weight * (frame_mean(avm) if self.avm_reduction == 'mean' else world_size() * avm.sum())
         return losses
 
     def _avm(self, outputs: TPAVIOutputs, index: Tensor) -> Tensor:

@@ -105,3 +105,21 @@ def test_a_label_outside_the_map_is_named():
     loss = MaskMatchingLoss(num_classes=2, num_points=16)
     with pytest.raises(ValueError, match=r"clip 'x' holds class 7, expected 0\.\.1"):
         loss([torch.randn(1, 3, 3)], [torch.randn(1, 3, 4, 4)], torch.full((1, 4, 4), 7), ['x'])
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast_changes_neither_the_matching_nor_the_losses(dtype):
+    torch.manual_seed(0)
+    loss = MaskMatchingLoss(num_classes=3)
+    labels = torch.randint(0, 3, (2, 16, 16))
+    cls, masks = torch.randn(2, 2, 8, 4), 2 * torch.randn(2, 2, 8, 16, 16) + 8  # sums over 12,544 points exceed fp16's range
+    exact = loss(cls, masks, labels, ['a', 'a'])
+    with torch.autocast('cpu', dtype):
+        found = loss(cls, masks, labels, ['a', 'a'])
+    assert all(torch.equal(found[name], exact[name]) for name in exact)
+
+
+def test_a_clip_that_occurs_twice_in_a_batch_has_points_for_each_of_its_frames():
+    points = clip_points(['a', 'a', 'b', 'a'], 7, 'loss', torch.device('cpu'))
+    assert points.shape == (4, 7, 2) and torch.equal(points[0], points[3])
+    assert torch.equal(points[:3], clip_points(['a', 'a', 'b'], 7, 'loss', torch.device('cpu')))

@@ -54,6 +54,19 @@ def test_frames_without_ground_truth_are_not_supervised():
     assert torch.equal(first['decode.loss_ce'], second['decode.loss_ce'])
 
 
+@pytest.mark.parametrize('auxiliary', [False, True])
+def test_a_rank_without_labels_has_the_others_losses_at_zero_with_gradient(auxiliary):
+    model = build('segformer_audio_synthetic.py')
+    if auxiliary:
+        model._init_auxiliary_head(dict(type='FCNHead', in_channels=256, in_index=3, channels=8, num_classes=2, norm_cfg=None,
+                                        loss_decode=dict(type='CrossEntropyLoss')))
+    found, other = losses(model, [clip('a', 2, labelled=[])]), losses(model, [clip('a', 2)])
+    assert list(found) == list(other) and all(float(x) == 0 for x in found.values())
+    sum(v for k, v in found.items() if 'loss' in k).backward()
+    grads = [p.grad for p in model.parameters() if p.requires_grad]
+    assert all(g is not None and not g.any() for g in grads)
+
+
 def test_predictions_hear_and_fit_the_frames():
     model = build('segformer_audio_synthetic.py').eval()
     for layer in model.fusion.write:

@@ -169,6 +169,15 @@ def test_regulariser_has_gradients_where_the_audio_softmax_underflows():
         assert a.softmax(1).min() == 0 and a.grad.isfinite().all()
 
 
+@pytest.mark.parametrize(('reduction', 'times'), [('sum', 2), ('mean', 1)])
+def test_regulariser_does_not_depend_on_the_number_of_ranks(reduction, times, monkeypatch):
+    model = head(avm_reduction=reduction)
+    outputs, data = model(features([2])), samples([2], [True, True])
+    alone = model.loss(outputs, data)['loss_avm']
+    monkeypatch.setattr('mmicf.models.tpavi.head.world_size', lambda: 2)  # DDP halves the gradient
+    assert torch.allclose(model.loss(outputs, data)['loss_avm'], times * alone)
+
+
 def test_a_rank_without_labels_has_a_zero_loss_with_gradient():
     model = head()
     losses = model.loss(model(features([2])), samples([2], [False, False]))
