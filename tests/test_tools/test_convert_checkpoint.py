@@ -1,4 +1,5 @@
 """Published checkpoints of every peer and part find their places; other files are refused."""
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -7,7 +8,6 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmicf.models.audio_backbones import VGGish
 from mmicf.registry import MODELS
 from mmicf.utils.strict_loading import CheckpointMismatchError
 
@@ -100,17 +100,38 @@ def test_pixel_decoder_of_a_mask2former(published_state):
         tool['convert_part']('mask2former', r50, published_state('vggish'), 'in.pth')
 
 
-def test_a_converted_file_is_loaded(tmp_path, monkeypatch):
+def published_pvt_name(name):
+    """A tensor of ours → the authors' name, written down independently of the code under test."""
+    name = name.removeprefix('timm_model.').replace('mlp.dwconv', 'mlp.dwconv.dwconv')
+    name = re.sub('^patch_embed', 'patch_embed1', name)
+    part = {'downsample': 'patch_embed', 'blocks': 'block', 'norm': 'norm'}
+    return re.sub(r'^stages_(\d)\.([a-z]+)', lambda found: f'{part[found[2]]}{int(found[1]) + 1}', name)
+
+
+BACKBONES = {
+    'pvt_v2': ('backbone', dict(type='mmpretrain.TIMMBackbone', model_name='pvt_v2_b0', features_only=True, pretrained=False),
+               published_pvt_name),
+    'resnet': ('backbone', dict(type='mmseg.ResNet', depth=18), str),
+    'vggish': ('audio_backbone', dict(type='VGGish', channels=(8, 8, 8, 8), hidden_dims=16, out_dims=8), str),
+    'htsat': ('audio_backbone', dict(type='HTSAT', base_dims=4, depths=(1, 1, 1, 1)), str),
+}
+
+
+@pytest.mark.parametrize('kind', BACKBONES)
+def test_a_converted_file_is_loaded(kind, tmp_path, monkeypatch):
     """Through the command line, with weights: what goes in comes out of the part that loads the file."""
+    part, backbone, published_name = BACKBONES[kind]
     config = tmp_path / 'small.py'
-    small = "model = dict(audio_backbone=dict(channels=(8, 8, 8, 8), hidden_dims=16, out_dims=8))"
-    config.write_text(f"_base_ = '{ROOT}/configs/icf/baseline_tiny_synthetic.py'\n{small}\n")
+    config.write_text(f"_base_ = '{ROOT}/configs/icf/baseline_tiny_synthetic.py'\n"
+                      f'model = dict({part}=dict(_delete_=True, **{backbone}))\n')
     init_default_scope('mmicf')
-    sizes = dict(channels=(8, 8, 8, 8), hidden_dims=16, out_dims=8)
-    published = VGGish(**sizes)
-    torch.save(published.state_dict(), tmp_path / 'in.pth')
-    monkeypatch.setattr(sys, 'argv', [str(TOOL), 'vggish', str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')])
+    torch.manual_seed(0)
+    published = MODELS.build(backbone).state_dict()
+    torch.save({published_name(name): value for name, value in published.items()}, tmp_path / 'in.pth')
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), kind, str(config), str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')])
     runpy.run_path(str(TOOL), run_name='__main__')
-    loaded = MODELS.build(dict(type='VGGish', **sizes, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'out.pth'))))
+    torch.manual_seed(1)
+    loaded = MODELS.build({**backbone, 'init_cfg': dict(type='Pretrained', checkpoint=str(tmp_path / 'out.pth'))})
+    assert not all(torch.equal(v, published[k]) for k, v in loaded.state_dict().items())
     loaded.init_weights()
-    assert all(torch.equal(v, published.state_dict()[k]) for k, v in loaded.state_dict().items())
+    assert all(torch.equal(v, published[k]) for k, v in loaded.state_dict().items())

@@ -40,7 +40,7 @@ MODELS_OF_PEERS = {
     'ddeseg': "a DDESeg model, published as the dataset repository Yenan/DDESeg",
 }
 PARTS = {
-    'pvt_v2': ('backbone.timm_model', PVT_PUBLISHED, pvt_v2_name),
+    'pvt_v2': ('backbone', PVT_PUBLISHED, lambda name: (own := pvt_v2_name(name)) and f'timm_model.{own}'),
     'resnet': ('backbone', RESNET_PUBLISHED, lambda name: None if name.startswith('fc.') else name),
     'vggish': ('audio_backbone', 'vggish-10086976.pth', lambda name: name),
     'htsat': ('audio_backbone', 'an HTS-AT of AudioSet, DDESeg or LAION-CLAP', lambda name: name),
