@@ -7,14 +7,19 @@ from mmicf.utils.json_file import read_json_object
 
 
 def class_names(info: dict) -> set[str]:
-    """The object classes that a clip's ``category`` names; empty where it names none. S4's are one class each ("male_speech")."""
+    """The object classes in view of a clip: those of :func:`set_categories`, or what its ``category`` names; maybe none.
+
+    S4's categories are one class each ("male_speech").
+    """
+    if 'in_view' in info:
+        return set(info['in_view'])
     if info.get('subset') == 's4':
         return {info['category']}
     return set((info['category'] or '').split('_')) - {'', 'background', 'off-the-screen'}
 
 
 def set_categories(clips: Sequence[dict], path: str) -> None:
-    """Write the class names of a json file into the clips' ``category`` (in view) and ``sounds``.
+    """Write the class names of a json file into the clips' ``in_view``, ``category`` (the same, joined) and ``sounds``.
 
     The file holds ``{clip_id: [names]}``, or ``{clip_id: {"in_view": [names], "sounds": [names]}}`` where silent objects are known.
 
@@ -32,7 +37,7 @@ def set_categories(clips: Sequence[dict], path: str) -> None:
                 raise ValueError(f'{path}: found {entry!r} for clip {clip["clip_id"]}, expected class names in a list, or '
                                  'in the lists "in_view" and "sounds" of an object')
         in_view, sounds = ([name.replace('_', '-') for name in names] for names in (in_view, sounds))  # '_' joins classes
-        clip['category'], clip['sounds'] = '_'.join(in_view), sounds
+        clip['in_view'], clip['category'], clip['sounds'] = in_view, '_'.join(in_view), sounds
 
 
 def other_clip(results: dict) -> dict:

@@ -29,10 +29,11 @@ def test_silent_objects_in_view_count(tmp_path):
     path = tmp_path / 'categories.json'
     entries = {'c0': dict(in_view=['dog', 'cat'], sounds=['dog']), 'c1': dict(in_view=['cat'], sounds=['cat']), 'c2': ['car']}
     path.write_text(json.dumps(entries))
-    made = clips(None, None, None)
-    set_categories(made, str(path))
-    move_offscreen_sounds(made, 0)
-    assert sources(made)[0] == 2 and sources(made)[1] in (0, 2)  # c0 shows a silent cat: only the car is out of its view
+    for seed in range(20):
+        made = clips(None, None, None)
+        set_categories(made, str(path))
+        move_offscreen_sounds(made, seed)
+        assert sources(made)[0] == 2 and sources(made)[1] in (0, 2)  # c0 shows a silent cat: only the car is out of its view
     with pytest.raises(ValueError, match='no entry for clip c3'):
         set_categories(clips(None, None, None, None), str(path))
     with pytest.raises(FileNotFoundError, match='nowhere'):
@@ -45,6 +46,18 @@ def test_an_s4_category_is_one_class():
         clip['subset'] = 's4'
     move_offscreen_sounds(made, 0)
     assert sources(made) == [1, 0]
+
+
+def test_named_objects_of_s4_clips_are_classes_of_their_own(tmp_path):
+    path = tmp_path / 'categories.json'
+    path.write_text(json.dumps({'c0': dict(in_view=['dog', 'cat'], sounds=['dog']), 'c1': ['cat'], 'c2': ['car']}))
+    for seed in range(20):
+        made = clips('dog', 'cat', 'car')
+        for clip in made:
+            clip['subset'] = 's4'
+        set_categories(made, str(path))
+        move_offscreen_sounds(made, seed)
+        assert sources(made)[0] == 2
 
 
 def test_impossible_draws():

@@ -1,9 +1,11 @@
 """One model under every kind of sound: table, csv and plot."""
 import csv
 import runpy
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.runner import Runner
 from tiny_runs import make_model, make_set, run_tool
 
@@ -29,6 +31,15 @@ def test_rows_of_a_small_model(tmp_path, monkeypatch):
     assert all(float(found[name]['area']) == float(found['original']['area']) for name in list(found)[:6])
     assert float(found['mixed 1']['J']) != float(found['original']['J'])
     assert (out / 'robustness.png').stat().st_size > 1000 and (out / 'robustness.pdf').is_file()
+
+
+@pytest.mark.parametrize('subset', ['s4', 'ms3', 'avss'])
+def test_frames_are_mixed_before_maskiges_are_read(subset):
+    cfg = Config.fromfile(ROOT / f'configs/combo/combo_pvt_{subset}.py')
+    tool = runpy.run_path(TOOL)
+    change = tool['conditions'](Namespace(seed=0, snr=[], mix=[0.5]), None)['mixed 0.5']
+    steps = [step['type'] for step in tool['changed'](cfg, 'mixed', change, Path('out')).test_dataloader.dataset.pipeline]
+    assert steps[:4] == ['LoadFrames', 'LoadMasks', 'mmicf.FrameMixing', 'LoadMaskiges']
 
 
 def test_stored_log_mel_cannot_be_changed():
