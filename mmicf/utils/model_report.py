@@ -18,7 +18,7 @@ from .model_parts import count_parameters, training_only_names
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that say which model is measured on what."""
-    parser.add_argument('config', help='config file; weights stay random, no pretrained file is needed')
+    parser.add_argument('config', help='config file; weights are random, no file of weights is read')
     parser.add_argument('--clips', type=int, default=1, help='clips in the batch')
     parser.add_argument('--frames', type=int, default=5, help='frames per clip')
     parser.add_argument('--size', type=int, default=224, help='height and width of frames, pixels')
@@ -42,10 +42,27 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def without_weights(part: object) -> object:
+    """A copy of a model's config that reads no file of weights.
+
+    ICF's frozen towers read theirs as they are built, and DDESeg's memory has no sounds before ``init_weights`` read its file;
+    random ones cost the same.
+    """
+    if isinstance(part, (list, tuple)):
+        return type(part)(without_weights(value) for value in part)
+    if not isinstance(part, dict):
+        return part
+    out = {key: without_weights(value) for key, value in part.items()}
+    out.update({key: None for key in ('checkpoint', 'pretrained') if isinstance(out.get(key), str)})
+    if str(out.get('type')).rpartition('.')[2] == 'SemanticMemory':
+        out['path'] = 'random'
+    return out
+
+
 def build_model(cfg: Config, device: torch.device | str = 'cpu') -> nn.Module:
     """The config's model with random weights, in eval mode."""
     torch.manual_seed(0)
-    return MODELS.build(cfg.model).to(device).eval()
+    return MODELS.build(without_weights(cfg.model)).to(device).eval()
 
 
 def random_batch(cfg: Config, args: argparse.Namespace) -> dict:
@@ -78,7 +95,11 @@ def parameter_line(model: nn.Module) -> str:
 def forward_flops(model: nn.Module, batch: dict) -> dict[str, int]:
     """Operations of one prediction of a collated batch, whole and by module name."""
     data = model.data_preprocessor(batch, False)
-    return count_flops(model, lambda: model(**data, mode='predict'))
+    flops = count_flops(model, lambda: model(**data, mode='predict'))
+    for name, part in model.named_children():
+        if not flops.get(name):  # ICF is never called as a whole: its parts are
+            flops[name] = sum(flops.get(f'{name}.{inner}', 0) for inner, _ in part.named_children())
+    return flops
 
 
 def table(header: list[str], rows: list[list], align: str = 'r') -> str:

@@ -49,6 +49,24 @@ def test_get_flops_parts_add_up_and_grow_with_the_batch(tool):
     assert float(rows(large)['backbone'][1]) == pytest.approx(2 * float(parts['backbone'][1]), abs=0.02)
 
 
+def test_no_file_of_weights_is_read(tool):
+    """ICF's towers and DDESeg's memory would read theirs: absent files, in tiny models."""
+    tower = 'model.icf.text.visual_encoder'
+    absent = ['--cfg-options', f'{tower}.pretrained=absent.bin', 'model.icf.text.audio_encoder.checkpoint=absent.pt']
+    icf, size = 'configs/icf/icf_tiny_synthetic.py', ('--size', 64, '--frames', 2)
+    with_icf, baseline = (tool('get_flops.py', *more, *size) for more in ((icf, *absent), (CONFIG, )))
+    assert with_icf.splitlines()[1:] == baseline.splitlines()[1:]
+    runs = ('--device', 'cpu', '--runs', 1, '--warmup', 0)
+    assert 'training-only 0.00 M' not in tool('benchmark.py', icf, *size, *runs, *absent)
+    reads = [*absent, 'model.icf.text_in_decoder=True', 'model.decode_head.decoder.text_attention=True']
+    out = tool('get_flops.py', icf, *size, *reads)
+    parts, total = rows(out), number(r'([\d.]+) GFLOPs \(', out)
+    assert float(parts['icf'][1]) > 0 and total > number(r'([\d.]+) GFLOPs \(', baseline)
+    assert sum(float(cells[1]) for name, cells in parts.items() if '.' not in name) == pytest.approx(total, abs=0.05)
+    ddeseg = ('configs/ddeseg/ddeseg_tiny_synthetic.py', *size, '--cfg-options', 'model.derivation.memory.path=absent.npz')
+    assert number(r'([\d.]+) GFLOPs \(', tool('get_flops.py', *ddeseg)) > 0
+
+
 @MODELS.register_module()
 class SegmentorWithExtra(AVSegmentor):
     """Has another part in ICF's place; counts how often it took part."""
