@@ -9,6 +9,7 @@ import time
 
 from mmicf.apis import AVSInferencer
 from mmicf.apis.open_media import check_names
+from mmicf.apis.result_writer import KINDS
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,7 +24,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--audio', help='sound file of a folder, or heard in place of a video\'s own sound')
     parser.add_argument('--frame-rate', type=float, help='pictures per second in a folder; default 1')
     parser.add_argument('--missing-sound', choices=['error', 'silence'], default='error')
-    parser.add_argument('--save', nargs='+', choices=['video', 'masks', 'rle'], default=['video', 'masks', 'rle'])
+    parser.add_argument('--save', nargs='+', choices=KINDS, default=['video', 'masks', 'rle'],
+                        help='scores: scores.npz, of binary models')
     parser.add_argument('--device')
     return parser.parse_args()
 

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 
 from mmicf.registry import DATASETS, INFERENCERS, MODELS, TRANSFORMS
-from mmicf.utils.audio_file import resample
+from mmicf.utils.audio_file import AudioFileError, resample
 from mmicf.utils.checkpoint import check_keys, model_state, read_run_checkpoint
 from mmicf.utils.clip_time import FRAME_OFFSET
 from mmicf.utils.model_parts import training_only_names
@@ -102,7 +102,8 @@ class AVSInferencer:
             audio: sound file of a folder, or heard in place of a video's own sound.
             frame_rate: pictures per second in a folder.
             missing_sound: 'error', or 'silence': what has no sound is heard as silence.
-            save: what to write, of 'video' (masks over the pictures, with the original sound), 'masks' (PNG), 'rle' (json lines).
+            save: what to write, of 'video' (masks over the pictures, with the original sound), 'masks' (PNG), 'rle' (json lines),
+                'scores' (npz, of binary models).
             progress: show a bar.
 
         Returns:
@@ -141,7 +142,7 @@ class AVSInferencer:
 
     @staticmethod
     def _bar(predictions: Iterator[FramePrediction], media: Media, fps: int, progress: bool) -> Iterator[FramePrediction]:
-        bar = ProgressBar(max(1, math.floor(media.duration * fps))) if progress else None
+        bar = ProgressBar(picture_count(media.duration, fps)) if progress else None
         for prediction in predictions:
             yield prediction
             if bar is not None:
@@ -151,7 +152,7 @@ class AVSInferencer:
 
     def stream(self, media: Media, *, fps: int = 1, overlap: int = 0) -> Iterator[FramePrediction]:
         """Predictions in the order of time, holding one window of pictures."""
-        seconds = max(1, math.floor(media.duration + 1e-3))
+        seconds, count = (picture_count(media.duration, rate) for rate in (1, fps))
         length = min(self.num_frames, seconds)
         starts = window_starts(seconds, length, overlap)
         held: dict[float, np.ndarray] = {}
@@ -160,7 +161,7 @@ class AVSInferencer:
             first = start if i == 0 else start + (starts[i - 1] + length - start) // 2
             end = start + length if i == len(starts) - 1 else start + length - (start + length - starts[i + 1] + 1) // 2
             times = sorted({start + k + FRAME_OFFSET + j / fps for k in range(length) for j in range(fps)
-                            if start + k + j / fps + 1 <= max(media.duration, 1) + 1e-3 or j == 0})
+                            if (start + k) * fps + j < count})
             held = {time: frame for time, frame in held.items() if time in times}
             new = [time for time in times if time not in held]
             held.update(zip(new, media.frames([min(t, max(0., media.duration - 1e-3)) for t in new]), strict=True))
@@ -183,7 +184,7 @@ class AVSInferencer:
                        mask_mode='index', mask_lut=None, num_classes=len(self.metainfo['classes']),
                        audio=[dict(path=media.name, position=None)], log_mel_path=None, sample_idx=0,
                        ori_shape=frames[0].shape[:2], img_shape=frames[0].shape[:2], rng=np.random.default_rng(0),
-                       waveform=self._cut(sound, start - sound_start, count, media.sample_rate), sample_rate=self.sample_rate)
+                       waveform=self._cut(sound, start - sound_start, count, media), sample_rate=self.sample_rate)
         data = pseudo_collate([self.pipeline(results)])
         with torch.inference_mode():
             sample, = self.model.test_step(data)
@@ -191,17 +192,25 @@ class AVSInferencer:
                                 frame.av_score.data[0].cpu().numpy() if 'av_score' in frame else None)
                 for time, frame in zip(times, sample.frames, strict=True)]
 
-    def _cut(self, sound: np.ndarray, offset: float, seconds: int, rate: int) -> np.ndarray:
+    def _cut(self, sound: np.ndarray, offset: float, seconds: int, media: Media) -> np.ndarray:
         """``seconds`` from ``offset`` on, at the model's rate, (C, L); silence where there is no sound."""
         if self.mono:
             sound = sound.mean(0, keepdims=True)
         elif len(sound) == 1:
             sound = np.repeat(sound, 2, 0)
-        target = self.sample_rate or rate
-        sound = resample(np.ascontiguousarray(sound, np.float32), rate, target) if sound.size else sound
+        target = self.sample_rate or media.sample_rate
+        try:
+            sound = resample(np.ascontiguousarray(sound, np.float32), media.sample_rate, target) if sound.size else sound
+        except ValueError as error:
+            raise AudioFileError(f'{media.name}: {error}') from None
         first, need = round(offset * target), seconds * target
         sound = sound[:, first:first + need]
         return np.pad(sound, ((0, 0), (0, need - sound.shape[1])))
+
+
+def picture_count(duration: float, fps: int) -> int:
+    """Pictures to segment in so many seconds: those at ``FRAME_OFFSET`` + n / ``fps``, as long as one is in view; at least one."""
+    return max(1, math.floor((duration - FRAME_OFFSET + 1e-3) * fps) + 1)
 
 
 def window_starts(seconds: int, length: int, overlap: int) -> list[int]:

@@ -1,7 +1,8 @@
-"""What the inferencer writes: a video with masks and the original sound, masks as PNG, COCO run lengths."""
+"""What the inferencer writes: a video with masks and the original sound, masks as PNG, COCO run lengths, scores."""
 import itertools
 import json
 import math
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from fractions import Fraction
@@ -19,7 +20,7 @@ from .open_media import open_media
 from .video_file import SoundTrack, write_video
 from .video_media import VideoMedia
 
-KINDS = ('video', 'masks', 'rle')
+KINDS = ('video', 'masks', 'rle', 'scores')
 
 
 def run_lengths(mask: np.ndarray) -> dict:
@@ -38,17 +39,19 @@ class ResultWriter:
         media: the input, for its name and size.
         source: what it was opened from; the video is read a second time for its own pictures.
         metainfo: classes and palette.
-        save: of 'video', 'masks', 'rle'.
+        save: of 'video', 'masks', 'rle', 'scores'.
         fps: predictions per second, the frame rate of the video of a folder or an array.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: an unknown kind, or scores of a model that has none because it tells classes apart.
     """
 
     def __init__(self, folder: Path, media: Media, source: str | dict, metainfo: dict, save: Sequence[str], fps: int) -> None:
         unknown = [kind for kind in save if kind not in KINDS]
         if unknown:
             raise ValueError(f'save must name some of {list(KINDS)}, got {unknown}')
+        if 'scores' in save and len(metainfo['classes']) != 2:
+            raise ValueError(f"save='scores' is for binary models; found one of {len(metainfo['classes'])} classes")
         self.folder, self.media, self.source, self.save, self.fps = folder, media, source, save, fps
         self.metainfo = metainfo
         self.painter = AVSLocalVisualizer()
@@ -66,6 +69,9 @@ class ResultWriter:
         if 'rle' in self.save:
             files.append(str(self.folder / 'masks.jsonl'))
             predictions = self._rle(predictions)
+        if 'scores' in self.save:
+            files.append(str(self.folder / 'scores.npz'))
+            predictions = self._scores(predictions)
         if 'video' in self.save:
             path = self.folder / 'overlay.mp4'
             files.append(str(path))
@@ -100,6 +106,14 @@ class ResultWriter:
                 file.write(json.dumps(dict(time=round(prediction.time, 4), segments=segments)) + '\n')
                 yield prediction
 
+    def _scores(self, predictions: Iterator) -> Iterator:
+        """An npz file of an array per picture, of which one is held in memory."""
+        with zipfile.ZipFile(self.folder / 'scores.npz', 'w', zipfile.ZIP_DEFLATED) as file:
+            for prediction in predictions:
+                with file.open(Path(mask_name(prediction.time)).stem + '.npy', 'w') as member:
+                    np.lib.format.write_array(member, prediction.score.astype(np.float16), allow_pickle=False)
+                yield prediction
+
     def _video_like_the_input(self, predictions: Iterator, path: Path) -> None:
         """Every picture of the input with the mask nearest in time, and the sound that was heard.
 
@@ -117,7 +131,8 @@ class ResultWriter:
             copied = sound is not None and self.media.sound_name == self.media.name and sound.codec.name in made.supported_codecs
             stream = made.add_stream('libx264', rate=pictures.average_rate or Fraction(25))
             stream.height, stream.width = (side // 2 * 2 for side in self.media.size)  # yuv420p has even sides
-            stream.pix_fmt, stream.time_base = 'yuv420p', pictures.time_base
+            # The encoder's clock, not the stream's: by default it ticks once per average picture, too coarse for uneven times.
+            stream.pix_fmt, stream.codec_context.time_base = 'yuv420p', pictures.time_base
             copy = made.add_stream_from_template(sound) if copied else None
             again = None
             if not copied and self.media.sound_duration:
