@@ -11,7 +11,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmicf.utils.setup_env import add_run_arguments, amp_optim_wrapper, checkpoint_check, load_run_config
 
-WEIGHT_FILES = ('.pth', '.pt', '.bin', '.ckpt', '.safetensors', '.npz')
+WEIGHT_FILES = ('.pth', '.pt', '.bin', '.ckpt', '.safetensors', '.npz', '.npy')
 
 
 def parse_args() -> argparse.Namespace:

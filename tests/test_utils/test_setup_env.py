@@ -103,6 +103,7 @@ def test_all_files_that_are_missing_are_found_at_once(tmp_path, monkeypatch):
     assert missing('icf/ablations/table2_text_revision_ms3') == ['data/counterfactuals/ms3_text_revision.npz', *published]
     assert [path for path in missing('ddeseg/ddeseg_mit_ms3') if path.endswith('.npz')] == ['data/memory/htsat_avss.npz']
     assert missing('ddeseg/ddeseg_tiny_synthetic') == []
+    assert tool('train').missing_weights(dict(memory=dict(path='pretrained/bank.npy'))) == ['pretrained/bank.npy']
     there = dict(a=dict(checkpoint=str(tmp_path / 'vggish.pth')), b=[dict(pretrained='https://example.org/x.pth')],
                  c=dict(pretrained='laion2b_s34b_b79k'), d=dict(checkpoint=None))
     assert tool('train').missing_weights(there) == []
