@@ -18,7 +18,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 
 from mmicf.datasets import AVSBenchS4Dataset, AVSBenchSemanticDataset, VPODataset
-from mmicf.models.ddeseg import build_memory, save_memory
+from mmicf.models.ddeseg import backbone_settings, build_memory, save_memory
 from mmicf.registry import MODELS
 
 DATASETS = {'s4': AVSBenchS4Dataset, 'avss': AVSBenchSemanticDataset, 'vpo': VPODataset}
@@ -76,9 +76,7 @@ def main() -> None:
     options = dict(subset='ss') if args.dataset == 'vpo' else {}
     dataset = DATASETS[args.dataset](data_root=args.data_root, split=args.split, pipeline=pipeline, **options)
     features = class_features(dataset, backbone, memory.classes, args.device)
-    checkpoint = cfg.model.audio_backbone.get('checkpoint')
-    settings = dict(audio_backbone=type(backbone).__name__, weights=checkpoint and Path(checkpoint).name,
-                    source=f'{args.dataset} {args.split}', config=Path(args.config).name)
+    settings = dict(backbone_settings(backbone), source=f'{args.dataset} {args.split}', config=Path(args.config).name)
     _, clusters, members, _ = memory.features.shape
     built = build_memory(features, memory.classes, num_clusters=clusters, per_cluster=members, settings=settings)
     save_memory(args.out, built)

@@ -4,5 +4,5 @@ _base_ = 'ddeseg_mit.py'
 model = dict(
     derivation=dict(
         style='released',
-        memory=dict(path='data/memory/ddeseg_bank.npz', classes='avss+background', num_clusters=1, per_cluster=5)),
+        memory=dict(path='pretrained/1s_k5_feabank.npy', classes='avss+background', num_clusters=1, per_cluster=5)),
     backbone=dict(style='released', encoder=dict(norm_layer='LN')))

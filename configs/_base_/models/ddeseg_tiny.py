@@ -9,8 +9,7 @@ model = dict(
         type='DynamicDerivation',
         embed_dims=audio_dims,
         num_tokens=3,
-        memory=dict(
-            type='SemanticMemory', path='random', classes='s4', num_clusters=2, per_cluster=2, audio_backbone='VGGish')),
+        memory=dict(type='SemanticMemory', path='random', classes='s4', num_clusters=2, per_cluster=2)),
     backbone=dict(
         type='DDESegBackbone',
         audio_dims=audio_dims,

@@ -8,13 +8,16 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 from mmicf.utils.class_names import AVSS_CLASSES, S4_CATEGORIES, VPO_CLASSES
 
+from ..audio_backbones.htsat import FRONT_ENDS
+
 TOOL = 'tools/dataset_converters/build_semantic_memory.py'
 # The bank that DDESeg published has a row for background too.
+BANK = '1s_k5_feabank.npy (Hugging Face, Yenan/DDESeg)'
 CLASS_SETS = {'s4': S4_CATEGORIES, 'avss': AVSS_CLASSES[1:], 'vpo': VPO_CLASSES[1:], 'avss+background': AVSS_CLASSES}
 
 
@@ -24,7 +27,7 @@ class MemoryArrays(NamedTuple):
     Attributes:
         centers: float32 (C, d), Eq. 2; infinite for a class without a clip, so that it is never among the nearest.
         features: float32 (C, k, m, d), Eq. 4, nearest to the centroid first; a cluster of fewer than m repeats its own.
-        settings: ``classes`` (C names), ``counts`` (features per class), ``audio_backbone``, and what else tells its origin.
+        settings: ``classes`` (C names), ``counts`` (features per class), :func:`backbone_settings`, and what else tells its origin.
     """
     centers: np.ndarray
     features: np.ndarray
@@ -39,7 +42,7 @@ def build_memory(features: Mapping[str, np.ndarray], classes: Sequence[str], *, 
         features: (n_c, d) of single-source sounds, by class; classes may be missing.
         classes: all C, in order.
         num_clusters, per_cluster: k and m.
-        settings: joins the file's, must have ``audio_backbone``.
+        settings: joins the file's; has those of :func:`backbone_settings`.
         seed: of k-means, which is scikit-learn's (the best of 10 starts) where installed, else scipy's; ``settings`` says which.
 
     Raises:
@@ -107,12 +110,14 @@ def save_memory(path: str | Path, memory: MemoryArrays) -> None:
 
 
 def load_memory(path: str | Path) -> MemoryArrays:
-    """Reads :func:`save_memory`'s file.
+    """Reads :func:`save_memory`'s file, or, with the ending .npy, DDESeg's published bank.
 
     Raises:
-        FileNotFoundError: no such file; the message names the tool that writes it.
+        FileNotFoundError: no such file; the message names the tool that writes it, or where it is published.
         ValueError: it is no memory, or its arrays and settings do not fit each other.
     """
+    if Path(path).suffix == '.npy':
+        return load_bank(path)
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no semantic memory; write it with {TOOL}')
     try:
@@ -131,16 +136,50 @@ def load_memory(path: str | Path) -> MemoryArrays:
     return MemoryArrays(centers.astype(np.float32), features.astype(np.float32), settings)
 
 
+def load_bank(path: str | Path) -> MemoryArrays:
+    """Reads DDESeg's published bank as :func:`memory_from_bank` says.
+
+    Raises:
+        FileNotFoundError: no such file; the message tells where it is published.
+        ValueError: no plain array of finite numbers (71, M, d).
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such file; expected {BANK}')
+    try:
+        return memory_from_bank(np.load(path, allow_pickle=False))
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f'{path}: no bank of DDESeg ({error}); expected a plain array (71, M, d), {BANK}') from error
+
+
+def backbone_settings(backbone: nn.Module) -> dict[str, object]:
+    """What of an audio backbone its features depend on, as the memory's file keeps it.
+
+    ``audio_backbone``: its type; ``weights``: file name of its checkpoint; ``front_end``: HTS-AT's mel settings, else None.
+    """
+    init_cfg = getattr(backbone, 'init_cfg', None)
+    checkpoint = getattr(backbone, 'checkpoint', None) or (isinstance(init_cfg, dict) and init_cfg.get('checkpoint')) or None
+    return dict(audio_backbone=type(backbone).__name__, weights=checkpoint and Path(checkpoint).name,
+                front_end=_mel_settings(getattr(backbone, 'front_end', None)))
+
+
+def _mel_settings(front_end: tuple | None) -> dict[str, int] | None:
+    return front_end and {name: value for name, value in front_end._asdict().items() if name != 'published'}
+
+
 def memory_from_bank(bank: np.ndarray) -> MemoryArrays:
     """DDESeg's published array (71, M, d), classes in :data:`AVSS_CLASSES`' order, as one cluster of M; centres are bank means.
 
     Raises:
-        ValueError: another shape.
+        ValueError: another shape, or numbers that are not finite.
     """
     if bank.ndim != 3 or len(bank) != len(AVSS_CLASSES):
         raise ValueError(f'found a bank of shape {bank.shape}, expected (71, M, d)')
     bank = bank.astype(np.float32)
-    settings = dict(classes=list(AVSS_CLASSES), audio_backbone='HTSAT', source='DDESeg bank')
+    if not np.isfinite(bank).all():
+        raise ValueError('found numbers that are not finite')
+    front_end = FRONT_ENDS['ddeseg']  # the released models hear with it
+    settings = dict(classes=list(AVSS_CLASSES), audio_backbone='HTSAT', weights=front_end.published.split()[0],
+                    front_end=_mel_settings(front_end), source='DDESeg bank')
     return MemoryArrays(bank.mean(1), bank[:, None], settings)
 
 
@@ -149,11 +188,14 @@ class SemanticMemory(BaseModule):
     """The memory as buffers, so that a trained checkpoint carries it; the file is read by ``init_weights``.
 
     Args:
-        path: npz file of the tool, or ``'random'``: normal numbers, the same in every process, for tests and measurements.
+        path: npz file of the tool, DDESeg's published .npy bank, or ``'random'``: normal numbers, the same in every process, for
+            tests and measurements.
         classes: 's4', 'avss', 'vpo', 'avss+background' (the published bank), or C names.
         num_clusters, per_cluster: k and m.
         embed_dims: d.
-        audio_backbone: type of the model's audio backbone, which must have made the file.
+
+    Attributes:
+        backbone: :func:`backbone_settings` of the model's audio backbone, which must have made the file; the segmentor sets it.
 
     Raises:
         ValueError: unknown class set; from ``init_weights``: the file was made for other classes, sizes or another backbone.
@@ -161,13 +203,13 @@ class SemanticMemory(BaseModule):
     """
 
     def __init__(self, *, path: str, classes: str | Sequence[str], num_clusters: int, per_cluster: int, embed_dims: int,
-                 audio_backbone: str, init_cfg: dict | None = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if isinstance(classes, str):
             if classes not in CLASS_SETS:
                 raise ValueError(f'classes must be one of {list(CLASS_SETS)} or a list of names, got {classes!r}')
             classes = CLASS_SETS[classes]
-        self.path, self.classes, self.audio_backbone = path, tuple(classes), audio_backbone
+        self.path, self.classes, self.backbone = path, tuple(classes), {}
         shape = (len(self.classes), num_clusters, per_cluster, embed_dims)
         centers, features = torch.full((shape[0], embed_dims), torch.nan), torch.full(shape, torch.nan)
         if path == 'random':
@@ -183,10 +225,9 @@ class SemanticMemory(BaseModule):
         if self.path == 'random':
             return
         memory = load_memory(self.path)
-        found = dict(classes=tuple(memory.settings['classes']), shape=memory.features.shape,
-                     audio_backbone=memory.settings.get('audio_backbone'))
-        expected = dict(classes=self.classes, shape=tuple(self.features.shape), audio_backbone=self.audio_backbone)
-        wrong = [f'{key} {found[key]}, expected {expected[key]}' for key in found if found[key] != expected[key]]
+        expected = dict(classes=self.classes, shape=tuple(self.features.shape), **self.backbone)
+        found = {**memory.settings, 'classes': tuple(memory.settings['classes']), 'shape': memory.features.shape}
+        wrong = [f'{key} {found.get(key)}, expected {value}' for key, value in expected.items() if found.get(key) != value]
         if wrong:
             raise ValueError(f'{self.path}: found {"; ".join(wrong)}')
         self.centers.copy_(torch.from_numpy(memory.centers))

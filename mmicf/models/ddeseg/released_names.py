@@ -2,12 +2,11 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..backbones.official_weights import pvt_v2_name
-from .memory import memory_from_bank
+from .memory import load_bank
 
 STAGES = range(4)
 # Built by the released code and never used: the first three take no part in the forward pass, the classifier of HTS-AT
@@ -78,14 +77,7 @@ def released_memory(path: str | Path) -> dict[str, Tensor]:
     """The published bank (``1s_k5_feabank.npy``) as the tensors that the released weights lack in our model.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no plain array of shape (71, M, 768).
+        FileNotFoundError, ValueError: see :func:`load_bank`.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such file; expected 1s_k5_feabank.npy (Hugging Face, Yenan/DDESeg)')
-    try:
-        bank = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f'{path}: no plain array ({error}); expected (71, M, 768)') from error
-    memory = memory_from_bank(bank)
+    memory = load_bank(path)
     return {f'derivation.memory.{name}': torch.from_numpy(getattr(memory, name)) for name in ('centers', 'features')}

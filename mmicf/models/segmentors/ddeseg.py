@@ -7,6 +7,7 @@ from torch import Tensor
 from mmicf.registry import MODELS
 from mmicf.structures import AVBatch, AVDataSample, AVFeatures
 
+from ..ddeseg.memory import backbone_settings
 from ..decode_heads.dense_head import labelled_frames
 from .av_segmentor import AVSegmentor
 
@@ -28,6 +29,8 @@ class DDESeg(AVSegmentor):
         super().__init__(data_preprocessor=data_preprocessor, backbone=backbone, audio_backbone=audio_backbone,
                          decode_head=decode_head, test_cfg=test_cfg, init_cfg=init_cfg)
         self.derivation = MODELS.build(derivation) if derivation is not None else None
+        if derivation is not None:  # distances to another backbone's features say nothing
+            self.derivation.memory.backbone = backbone_settings(self.audio_backbone)
 
     def extract_feat(self, inputs: AVBatch, frames: Tensor | None = None) -> AVFeatures:
         """Maps and the mean of the sounds that are left, of all frames or of those of index ``frames`` (n,)."""

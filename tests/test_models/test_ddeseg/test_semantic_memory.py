@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmicf.models.ddeseg import SemanticMemory, build_memory, load_memory, memory_from_bank, save_memory
+from mmicf.models.audio_backbones import HTSAT, VGGish
+from mmicf.models.ddeseg import SemanticMemory, backbone_settings, build_memory, load_memory, memory_from_bank, save_memory
 from mmicf.models.ddeseg import memory as memory_module
 
-SETTINGS = dict(audio_backbone='VGGish', source='test')
+SETTINGS = dict(audio_backbone='VGGish', weights='vggish.pth', front_end=None, source='test')
 
 
 def blobs(rng, places, n, d=6):
@@ -60,9 +61,7 @@ def test_few_and_no_features(features):
 
 
 def buffers(path, **options):
-    options = dict(path=str(path), classes=('a', 'b', 'c'), num_clusters=3, per_cluster=4, embed_dims=6,
-                   audio_backbone='VGGish') | options
-    return SemanticMemory(**options)
+    return SemanticMemory(**dict(path=str(path), classes=('a', 'b', 'c'), num_clusters=3, per_cluster=4, embed_dims=6) | options)
 
 
 def test_file_is_checked_and_a_checkpoint_replaces_it(features, tmp_path):
@@ -79,8 +78,7 @@ def test_file_is_checked_and_a_checkpoint_replaces_it(features, tmp_path):
     other.load_state_dict(model.state_dict())  # a trained checkpoint carries the memory
     x = torch.randn(5, 6)
     assert torch.equal(other.nearest(x, 2), model.nearest(x, 2))
-    for wrong, text in ((dict(classes=('a', 'b', 'd')), 'classes'), (dict(per_cluster=5), 'shape'), (dict(embed_dims=7), 'shape'),
-                        (dict(audio_backbone='HTSAT'), 'audio_backbone')):
+    for wrong, text in ((dict(classes=('a', 'b', 'd')), 'classes'), (dict(per_cluster=5), 'shape'), (dict(embed_dims=7), 'shape')):
         with pytest.raises(ValueError, match=text):
             buffers(path, **wrong).init_weights()
     with pytest.raises(FileNotFoundError, match='build_semantic_memory'):
@@ -90,6 +88,32 @@ def test_file_is_checked_and_a_checkpoint_replaces_it(features, tmp_path):
     np.savez(tmp_path / 'bad.npz', centers=np.zeros(3))
     with pytest.raises(ValueError, match='no semantic memory'):
         load_memory(tmp_path / 'bad.npz')
+
+
+def test_a_memory_of_another_audio_backbone_is_refused(features, tmp_path):
+    path, mel = tmp_path / 'memory.npz', dict(sample_rate=22050, hop_size=256)
+    save_memory(path, build(features, settings=dict(audio_backbone='HTSAT', weights='a.ckpt', front_end=mel)))
+    own = dict(audio_backbone='HTSAT', weights='a.ckpt', front_end=mel)
+    for other, text in ((dict(), None), (dict(audio_backbone='VGGish'), 'audio_backbone HTSAT, expected VGGish'),
+                        (dict(weights='b.ckpt'), r'weights a\.ckpt, expected b\.ckpt'),
+                        (dict(weights=None), r'weights a\.ckpt, expected None'),
+                        (dict(front_end=dict(mel, hop_size=480)), "front_end .*256.*, expected .*'hop_size': 480")):
+        model = buffers(path)
+        model.backbone = own | other
+        if text is None:
+            model.init_weights()
+        else:
+            with pytest.raises(ValueError, match=rf'memory\.npz: found {text}'):
+                model.init_weights()
+
+
+def test_settings_of_audio_backbones():
+    vggish = dict(channels=(4, 4, 4, 4), hidden_dims=8, out_dims=6)
+    assert backbone_settings(VGGish(**vggish)) == dict(audio_backbone='VGGish', weights=None, front_end=None)
+    assert backbone_settings(VGGish(**vggish, checkpoint='weights/v.pth'))['weights'] == 'v.pth'
+    assert backbone_settings(VGGish(**vggish, init_cfg=dict(type='Pretrained', checkpoint='w/p.pth')))['weights'] == 'p.pth'
+    mel = [backbone_settings(HTSAT(base_dims=4, depths=(1, 1, 1, 1), front_end=name))['front_end'] for name in ('ddeseg', 'laion')]
+    assert mel[0] == dict(sample_rate=22050, hop_size=256, fmin=50, fmax=11025, tile_seconds=1) and mel[1]['hop_size'] == 480
 
 
 def test_nearest_by_plain_search_and_silent_classes_never(features):
@@ -117,3 +141,5 @@ def test_published_bank_becomes_one_cluster():
     np.testing.assert_allclose(memory.centers[3], sum(bank[3]) / 5, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match=r'\(71, M, d\)'):
         memory_from_bank(bank[:70])
+    with pytest.raises(ValueError, match='not finite'):
+        memory_from_bank(np.full((71, 5, 8), np.nan))

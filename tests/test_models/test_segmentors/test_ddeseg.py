@@ -1,9 +1,12 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
 
+from mmicf.models.ddeseg import backbone_settings, build_memory, save_memory
+from mmicf.models.ddeseg.memory import CLASS_SETS
 from mmicf.registry import MODELS
 from mmicf.structures import AVInputs
 from mmicf.utils.dummy_inputs import dummy_batch
@@ -14,7 +17,7 @@ DIMS = 16
 def model(style='paper', scheme=5, derivation=True, classes=2):
     init_default_scope('mmicf')
     torch.manual_seed(0)
-    memory = dict(type='SemanticMemory', path='random', classes='s4', num_clusters=2, per_cluster=2, audio_backbone='VGGish')
+    memory = dict(type='SemanticMemory', path='random', classes='s4', num_clusters=2, per_cluster=2)
     return MODELS.build(dict(
         type='DDESeg',
         data_preprocessor=dict(type='AVDataPreprocessor'),
@@ -130,6 +133,24 @@ def test_runs_under_autocast():
     total.backward()
     assert all(v.dtype == torch.float32 for v in losses.values()) and torch.isfinite(total)
     assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.requires_grad)
+
+
+def test_the_memory_must_be_of_the_model_s_audio_backbone(tmp_path):
+    """The file that the tool would write for the model is read; one of another backbone is refused, with both by name."""
+    net, path = model(), tmp_path / 'memory.npz'
+    features = {name: np.random.default_rng(0).normal(size=(5, DIMS)) for name in CLASS_SETS['s4'][:4]}
+    for other, found in ((dict(), None), (dict(weights='x.pth'), r'memory\.npz: found weights x\.pth, expected None'),
+                         (dict(audio_backbone='HTSAT'), r'memory\.npz: found audio_backbone HTSAT, expected VGGish')):
+        settings = backbone_settings(net.audio_backbone) | other
+        save_memory(path, build_memory(features, CLASS_SETS['s4'], num_clusters=2, per_cluster=2, settings=settings))
+        fresh = model()
+        fresh.derivation.memory.path = str(path)
+        if found is None:
+            fresh.init_weights()
+            assert torch.isfinite(fresh.derivation.memory.centers).all(1).sum() == 4
+        else:
+            with pytest.raises(ValueError, match=found):
+                fresh.init_weights()
 
 
 def test_the_checkpoint_carries_the_memory():
