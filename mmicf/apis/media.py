@@ -97,7 +97,7 @@ class FolderMedia(ArrayMedia):
 
     def __init__(self, folder: str | Path, audio: str | Path | None = None, fps: float = 1.) -> None:
         folder = Path(folder)
-        names = sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURES), key=_natural)
+        names = sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != '.'), key=_natural)
         if not names:
             raise MediaError(f'{folder}: found no pictures ({", ".join(PICTURES)})')
         self._paths, self._fps, self.name = names, fps, str(folder)
@@ -124,7 +124,7 @@ class FolderMedia(ArrayMedia):
 
     @staticmethod
     def _find_audio(folder: Path) -> Path | None:
-        found = sorted(folder.glob('*.wav'))
+        found = sorted(path for path in folder.glob('*.wav') if path.name[0] != '.')  # macOS leaves a ._name beside a file
         if len(found) > 1:
             raise MediaError(f'{folder}: found {len(found)} wav files, expected one; name the one to hear')
         beside = Path(f'{os.path.abspath(folder)}.wav')  # the name of a folder may hold a dot

@@ -12,7 +12,7 @@ class SoundTrack:
 
     Args:
         file: PyAV's output container.
-        sample_rate: Hz.
+        sample_rate: Hz of the pieces.
         channels: of the pieces; two are kept.
         delay: seconds into the container at which the sound begins.
     """
@@ -21,7 +21,8 @@ class SoundTrack:
         import av
         self._av, self._file, self._rate, self._next = av, file, sample_rate, round(delay * sample_rate)
         self._layout = 'mono' if channels == 1 else 'stereo'
-        self._stream = file.add_stream('aac', rate=sample_rate, layout=self._layout)
+        rates = av.Codec('aac', 'w').audio_rates  # the standard's; any other rate is resampled
+        self._stream = file.add_stream('aac', rate=sample_rate if sample_rate in rates else 48000, layout=self._layout)
         self._resampler = av.AudioResampler(format='fltp', layout=self._layout, rate=self._stream.rate, frame_size=1024)
 
     def write(self, samples: np.ndarray) -> None:

@@ -1,6 +1,8 @@
 """A video file, read forward in time with bounded memory."""
 import os
+import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from .display_matrix import upright
 from .media import Media, MediaError
 
 LAST_PICTURE = 1.5  # seconds that a video's last picture may be shown; longer where pictures came slower than that
+GAP = 0.05  # seconds without packets that are silence; timestamps alone are up to a few milliseconds off
 
 
 class VideoMedia(Media):
@@ -53,8 +56,7 @@ class VideoMedia(Media):
         stream = self._container.streams.video[0]
         try:
             stream.thread_type = 'AUTO'
-            length = stream.duration * stream.time_base if stream.duration else (self._container.duration or 0) / av.time_base
-            self.duration = float(length)
+            self.duration = _length(stream) or (self._container.duration or 0) / av.time_base
         except Exception as error:
             raise MediaError(f'{path}: found pictures of an unknown kind ({error})') from error
         if self.duration <= 0:
@@ -71,8 +73,8 @@ class VideoMedia(Media):
         try:
             self.sample_rate = track.rate if track else 16000
             lag = _start(track) - _start(stream) if track and audio is None else 0.
-            length = (track.duration * track.time_base if track.duration else self.duration) if track else 0.
-            self.sound_duration = float(length) + lag
+            length = _length(track) or (self._sounds.duration or 0) / av.time_base or self.duration if track else 0.
+            self.sound_duration = length + lag
         except Exception as error:
             raise AudioFileError(f'{self.sound_name}: found sound of an unknown kind ({error})') from error
         if not self.sample_rate or not RATES[0] <= self.sample_rate <= RATES[1]:
@@ -96,19 +98,25 @@ class VideoMedia(Media):
             raise MediaError(f'{self.name}: the pictures cannot be decoded ({error})') from error
 
     def _decode_sound(self, track, lag: float) -> Iterator[np.ndarray]:
-        """Samples from the first picture on: silence for the ``lag`` seconds that the sound starts late, or less of it."""
-        skip = -round(lag * track.rate)
+        """Samples from the first picture on: silence for the ``lag`` seconds that the sound starts late, or less of it.
+
+        Gaps, which the times of the frames tell, are silence too.
+        """
+        rate, place, begin = track.rate, None, None  # place: of the next sample, counted from the first picture
         try:
-            resampler = self._av.AudioResampler(format='fltp', rate=track.rate)
+            resampler = self._av.AudioResampler(format='fltp', rate=rate)
             for frame in self._sounds.decode(track):
                 for out in resampler.resample(frame):
                     samples = out.to_ndarray()
-                    if skip < 0:
-                        yield np.zeros((len(samples), -skip), np.float32)
-                        skip = 0
-                    if skip < samples.shape[1]:
-                        yield samples[:, skip:]
-                    skip = max(0, skip - samples.shape[1])
+                    if place is None:
+                        place, begin, gap = min(0, round(lag * rate)), frame.time, max(0, round(lag * rate))
+                    else:
+                        gap = 0 if None in (begin, frame.time) else round((lag + frame.time - begin) * rate) - place
+                        gap = gap if gap > GAP * rate else 0
+                    silence = (np.zeros((len(samples), min(rate, gap - done)), np.float32) for done in range(0, gap, rate))
+                    for part in chain(silence, [samples]):
+                        yield part[:, max(0, -place):]
+                        place += part.shape[1]
             yield from (out.to_ndarray() for out in resampler.resample(None))
         except Exception as error:
             raise AudioFileError(f'{self.sound_name}: the sound cannot be decoded ({error})') from error
@@ -158,6 +166,17 @@ class VideoMedia(Media):
     def close(self) -> None:
         self._container.close()
         self._sounds.close()
+
+
+def _length(stream) -> float:
+    """Seconds that a stream lasts; 0 where neither the stream nor, in Matroska, its tag says it."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    stated = re.fullmatch(r'(\d+):(\d\d):(\d\d\.?\d*)', stream.metadata.get('DURATION', ''))
+    if stated is None:
+        return 0.
+    hours, minutes, seconds = map(float, stated.groups())
+    return max(0., 3600 * hours + 60 * minutes + seconds - _start(stream))  # ffmpeg writes when it ends
 
 
 def _start(stream) -> float:

@@ -15,14 +15,14 @@ from PIL import Image
 from test_display_matrix import LYING, turn
 
 from mmicf.apis import AVSInferencer
-from mmicf.apis.av_inferencer import window_starts
+from mmicf.apis.av_inferencer import picture_count, window_starts
 from mmicf.apis.media import MediaError
 from mmicf.apis.result_writer import run_lengths
 from mmicf.apis.video_file import write_video
 from mmicf.apis.video_media import VideoMedia
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import DATASETS, INFERENCERS, MODELS
-from mmicf.utils.audio_file import AudioFileError, SoundFile
+from mmicf.utils.audio_file import AudioFileError, SoundFile, resample
 
 ROOT = Path(__file__).parents[2]
 CONFIG = 'configs/icf/icf_tiny_synthetic.py'
@@ -148,6 +148,53 @@ def test_windows_do_not_change_what_a_clip_says(inferencer):
     dense = inferencer(dict(frames=frames, waveform=waveform), fps=2, overlap=3, progress=False)['predictions']
     times = [p.time for p in dense]
     assert times == sorted(set(times)) and len(times) == 13 and np.allclose(np.diff(times), 0.5)
+
+
+@pytest.fixture
+def heard(inferencer, monkeypatch):
+    """Waveforms that the inferencer's pipeline gets, clip by clip."""
+    found, pipeline = [], inferencer.pipeline
+    monkeypatch.setattr(inferencer, 'pipeline', lambda results: (found.append(results['waveform']), pipeline(results))[1])
+    return found
+
+
+@pytest.mark.parametrize('count, rate', [(149, 30000 / 1001), (124, 25), (119, 24)])
+def test_the_last_second_of_a_video_that_is_a_few_pictures_short(inferencer, heard, count, rate):
+    """The picture at 4.9375 s is there; what is missing of its sound is silence."""
+    frames, waveform = scene(5, rate)[0][:count], scene(5, 1)[1][:round(count / rate * 16000)]
+    predictions = inferencer(dict(frames=frames, waveform=waveform, fps=rate), progress=False)['predictions']
+    assert [p.time for p in predictions] == [k + 15 / 16 for k in range(5)]
+    assert heard[0].shape == (1, 80000) and not heard[0][0, len(waveform):].any()
+    assert np.array_equal(heard[0][0, :len(waveform)], waveform)
+
+
+def test_picture_count():
+    assert [picture_count(duration, 1) for duration in (0.2, 0.94, 1.9, 1.94, 4.93, 4.96, 5, 5.9)] == [1, 1, 1, 2, 4, 5, 5, 5]
+    assert picture_count(7, 2) == 13 and picture_count(4.96, 4) == 17 and picture_count(1.5, 2) == 2
+
+
+def test_pictures_between_seconds_hear_their_own_sound(inferencer, heard):
+    """Those at half a second are those of a clip that begins there."""
+    frames, waveform = scene(5.5, 2)
+    dense = inferencer(dict(frames=frames, waveform=waveform, fps=2), fps=2, progress=False)['predictions']
+    later = inferencer(dict(frames=frames[1:], waveform=waveform[8000:], fps=2), progress=False)['predictions']
+    assert len(dense) == 10 and len(later) == 5 and np.array_equal(heard[1], heard[2])
+    assert all(np.allclose(a.score, b.score, atol=1e-5) for a, b in zip(dense[1::2], later, strict=True))
+
+
+@pytest.mark.parametrize('rate', [44100, 48000])
+def test_windows_hear_what_the_whole_sound_resampled_says(inferencer, heard, rate):
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 7 * rate)).astype(np.float32)
+    inferencer(dict(frames=scene(7, 1)[0], waveform=waveform, sample_rate=rate), progress=False)
+    whole = resample(waveform.mean(0, keepdims=True), rate, 16000)  # both channels
+    assert len(heard) == 2
+    for got, start in zip(heard, (0, 2), strict=True):
+        assert np.abs(got - whole[:, start * 16000:(start + 5) * 16000]).max() < 1e-4
+
+
+def test_sound_at_a_rate_that_cannot_be_resampled_is_named(inferencer):
+    with pytest.raises(AudioFileError, match='mine: cannot resample 44101 Hz to 16000 Hz'):
+        inferencer(dict(frames=scene(1, 1)[0], waveform=np.zeros(44101), sample_rate=44101, name='mine'), progress=False)
 
 
 def test_window_starts():

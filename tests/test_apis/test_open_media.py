@@ -74,3 +74,21 @@ def test_photos_stored_on_their_side_are_seen_upright(tmp_path):
     Image.fromarray(upright).save(folder / '2.png')
     media = FolderMedia(folder)
     assert media.size == (16, 8) and all(np.array_equal(frame, upright) for frame in media.frames([0, 1]))
+
+
+def test_pictures_of_a_folder_by_its_frame_rate(tmp_path):
+    folder = tmp_path / 'clip'
+    folder.mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((8, 10, 3), i, np.uint8)).save(folder / f'{i}.png')
+    for fps, times in ((1., [0, 1, 2.9]), (0.5, [1.9, 2, 5.9]), (4., [0.2, 0.25, 0.7])):
+        assert [frame.max() for frame in open_media(folder, fps=fps).frames(times)] == [0, 1, 2]
+
+
+def test_what_macos_leaves_beside_files_is_not_read(tmp_path):
+    folder = folder_of_pictures(tmp_path / 'clip')
+    soundfile.write(folder / 'sound.wav', np.zeros(16000), 16000)
+    for name in ('._0.png', '._sound.wav'):
+        (folder / name).write_bytes(b'Mac OS X')
+    media = open_media(folder)
+    assert media.duration == len(list(media.frames([0, 1, 2]))) == 3 and media.sound_duration == 1
