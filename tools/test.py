@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmicf.utils.evaluators import with_clip_metric
+from mmicf.utils.evaluators import clip_metrics, with_clip_metric
 from mmicf.utils.setup_env import add_run_arguments, checkpoint_check, drop_training_parts, load_run_config
 
 
@@ -31,7 +31,11 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
         hook = cfg.default_hooks.get('visualization') or {'type': 'mmicf.AVSVisualizationHook'}
         cfg.default_hooks.visualization = {**hook, 'draw': True, 'show_dir': args.show_dir}
     if args.out is not None:
-        cfg.test_evaluator = with_clip_metric(cfg.test_evaluator, {'type': 'mmicf.AVSPredictionWriter', 'out_dir': args.out})
+        writer = {'type': 'mmicf.AVSPredictionWriter', 'out_dir': args.out}
+        thresholds = [metric['threshold'] for metric in clip_metrics(cfg.test_evaluator) if 'threshold' in metric]
+        if thresholds:
+            writer['threshold'] = thresholds[0]
+        cfg.test_evaluator = with_clip_metric(cfg.test_evaluator, writer)
 
 
 def main() -> None:

@@ -41,7 +41,8 @@ class BaseAVDataset(BaseDataset):
         offscreen_audio: seed of a draw that gives every clip the sound of another clip with equally many frames and no class in
             common, by ``category`` or ``categories``: sound that nothing in view makes. None leaves the sound.
         categories: json file of ``{clip_id: [class names]}``, for sets that name no classes (MS3).
-        log_mel_dir: folder of cached ``{clip_id}.npy`` log-mel files; it replaces the layout's own log-mel files.
+        log_mel_dir: folder of cached ``{clip_id}.npy`` log-mel files; it replaces the layout's own log-mel files. The sound
+            files may then be gone, unless the pipeline has a ``LoadAudio``.
         verify: look for every file when the dataset is built (one listing per folder) and report all that is missing at
         once.
         indices: mmengine's: the first (last, if negative) so many clips, or a list of indices.
@@ -109,8 +110,11 @@ class BaseAVDataset(BaseDataset):
             self.data_list = self._get_unserialized_subset(self._indices)
         self._check_clip_ids()
         if self.log_mel_dir is not None:
+            hears = any(type(step).__name__ == 'LoadAudio' for step in self.pipeline.transforms)
             for info in self.data_list:
                 info['log_mel_path'] = os.path.join(self.log_mel_dir, info['clip_id'] + '.npy')
+                if not hears and not all(os.path.isfile(source['path']) for source in info['audio']):
+                    info['audio'] = []  # as S4 and MS3 without audio_wav
         if self.verify:
             problems = self.find_problems()
             if problems:

@@ -38,7 +38,7 @@ def find_problems(data_list: Sequence[dict], frames_own_folder: bool) -> list[Pr
         data_list: data infos with the keys of docs/en/data_flow.md.
         frames_own_folder: the folder of a clip's frames holds nothing but these frames, so that a surplus is a fault.
     """
-    folders: dict[str, dict[str, list[str]] | None] = {}
+    folders: dict[str, frozenset[str] | str] = {}
     return [problem for info in data_list for problem in _clip_problems(info, folders, frames_own_folder)]
 
 
@@ -48,9 +48,9 @@ def _clip_problems(info: dict, folders: dict, frames_own_folder: bool) -> list[P
     def check(path: str, what: str) -> None:
         folder, name = os.path.split(path)
         names = _list_folder(folder, folders)
-        if names is None:
+        if isinstance(names, str):
             if folder not in missing_folders:
-                problems.append(Problem(clip_id, folder, 'no such folder', f'a folder with the {what}'))
+                problems.append(Problem(clip_id, folder, names, f'a folder with the {what}'))
                 missing_folders.add(folder)
         elif name not in names:
             problems.append(Problem(clip_id, path, _summary(names), what))
@@ -69,21 +69,23 @@ def _clip_problems(info: dict, folders: dict, frames_own_folder: bool) -> list[P
     if frames_own_folder:
         folder, name = os.path.split(info['frame_paths'][0])
         suffix = Path(name).suffix
-        frames = [n for n in _list_folder(folder, folders) or () if n.endswith(suffix)]
+        names = _list_folder(folder, folders)
+        frames = [] if isinstance(names, str) else [n for n in names if n.endswith(suffix) and n[0] != '.']  # macOS: ._0.jpg
         if len(frames) > total:
             problems.append(Problem(clip_id, folder, f'{len(frames)} {suffix} files', f'{total} frames'))
     return problems
 
 
-def _list_folder(folder: str, folders: dict) -> frozenset[str] | None:
+def _list_folder(folder: str, folders: dict) -> frozenset[str] | str:
+    """The names in a folder, or what is wrong with it."""
     if folder not in folders:
         try:
             with os.scandir(folder) as entries:
                 folders[folder] = frozenset(entry.name for entry in entries)
-        except PermissionError:  # names the folder itself, and says more than "missing"
-            raise
+        except PermissionError as error:
+            folders[folder] = f'a folder that cannot be listed ({error.strerror})'
         except OSError:  # no such folder, or no name that a folder can have
-            folders[folder] = None
+            folders[folder] = 'no such folder'
     return folders[folder]
 
 

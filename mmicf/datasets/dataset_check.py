@@ -47,9 +47,15 @@ def unlisted_folders(clips: Sequence[dict], frames_own_folder: bool) -> list[Pro
     out = []
     for parent in sorted({folder.parent for folder in folders}):
         known = {folder.name for folder in folders if folder.parent == parent}
-        if parent.is_dir():
+        try:
+            entries = sorted(os.scandir(parent), key=lambda e: e.name)
+        except PermissionError as error:
+            out.append(Problem('-', str(parent), f'a folder that cannot be listed ({error.strerror})', 'a folder of clips'))
+        except OSError:  # that it is missing, its clips say
+            continue
+        else:
             out += [Problem(entry.name, entry.path, 'a folder that no row of the csv names', 'none')
-                    for entry in sorted(os.scandir(parent), key=lambda e: e.name) if entry.is_dir() and entry.name not in known]
+                    for entry in entries if entry.is_dir() and entry.name not in known]
     return out
 
 
@@ -89,7 +95,7 @@ def _sound_problems(clip: dict) -> list[Problem]:
             continue
         try:
             waveform, rate = read_audio(path)
-        except (AudioFileError, ImportError) as error:
+        except (AudioFileError, ImportError, OSError) as error:
             out.append(_problem(clip, path, error, 'sound'))
             continue
         if waveform.shape[1] / rate < needed:
@@ -104,12 +110,13 @@ def _sound_problems(clip: dict) -> list[Problem]:
             examples = len(read_log_mel(path))
             if examples < clip['num_frames'] - 1:
                 out.append(Problem(clip['clip_id'], path, f'{examples} examples', f'{clip["num_frames"]}'))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             out.append(_problem(clip, path, error, 'log-mel examples'))
     return out
 
 
 def _problem(clip: dict, path: str, error: Exception, expected: str) -> Problem:
-    text = str(error).removeprefix(f'{path}: ').split('; expected')[0]
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)  # the path has a column of its own
+    text = text.removeprefix(f'{path}: ').split('; expected')[0]
     found, _, wanted = text.partition(', expected ')
     return Problem(clip['clip_id'], path, found.removeprefix('found '), wanted or expected)

@@ -12,13 +12,13 @@ def read_json_object(path: str | Path, *, expected: str) -> dict:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no UTF-8, no json, nested too deeply, or another json value than an object.
+        ValueError: no UTF-8 (a byte order mark may be there), no json, nested too deeply, or another json value than an object.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file; expected {expected}')
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(path.read_text(encoding='utf-8-sig'))
     except (ValueError, RecursionError) as error:  # json's own error is a ValueError
         raise ValueError(f'{path}: found no readable json ({error}); expected {expected}') from error
     if not isinstance(content, dict):

@@ -1,10 +1,13 @@
 """Stateless draws, donors, shuffled sound, subsets and file checks of BaseAVDataset."""
+import os
+
 import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
 from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchSemanticDataset
 from mmicf.datasets.clip_files import DatasetError
+from mmicf.datasets.transforms import LoadAudio, LoadLogMel
 
 
 def draw(results):
@@ -157,6 +160,45 @@ def test_log_mel_cache_replaces_the_layouts_files(ms3_root, tmp_path):
         (tmp_path / f'cache/{name}.npy').write_bytes(b'')
     dataset = train_set(ms3_root, log_mel_dir=str(tmp_path / 'cache'))
     assert dataset.get_data_info(2)['log_mel_path'] == str(tmp_path / 'cache/y.npy')
+
+
+def test_sounds_are_not_asked_for_where_only_log_mels_are_read(avss_root, tmp_path):
+    (tmp_path / 'cache').mkdir()
+    for uid in avss_root.glob('v*/*'):
+        (tmp_path / f'cache/{uid.name}.npy').write_bytes(b'')
+    options = dict(data_root=str(avss_root), split='test', log_mel_dir=str(tmp_path / 'cache'))
+    kept = AVSBenchSemanticDataset(pipeline=[LoadLogMel()], **options)
+    assert all(kept.get_data_info(i)['audio'] for i in range(4))
+    for path in avss_root.glob('v*/*test*/audio.wav'):
+        path.unlink()
+    dataset = AVSBenchSemanticDataset(pipeline=[LoadLogMel()], **options)
+    assert len(dataset) == 4 and dataset.get_data_info(0)['audio'] == []
+    with pytest.raises(DatasetError, match=r'audio\.wav: found .*, expected audio file'):
+        AVSBenchSemanticDataset(pipeline=[LoadAudio()], **options)
+    with pytest.raises(DatasetError, match='log-mel file'):
+        AVSBenchSemanticDataset(pipeline=[LoadLogMel()], **{**options, 'log_mel_dir': str(tmp_path)})
+
+
+def test_what_macos_leaves_beside_pictures_is_no_frame(ms3_root):
+    (ms3_root / 'ms3_data/visual_frames/x_0/._x_0.mp4_1.png').write_bytes(b'Mac OS X')
+    assert len(train_set(ms3_root)) == 3
+
+
+def test_a_folder_that_cannot_be_listed_is_named_beside_all_else(ms3_root, monkeypatch):
+    locked, scandir = str(ms3_root / 'ms3_data/visual_frames/x_0'), os.scandir
+
+    def refuse(folder):
+        if str(folder) == locked:
+            raise PermissionError(13, 'Permission denied', folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, 'scandir', refuse)
+    (ms3_root / 'ms3_data/audio_wav/train/y.wav').unlink()
+    with pytest.raises(DatasetError) as caught:
+        train_set(ms3_root)
+    assert [(p.clip_id, p.path) for p in caught.value.problems] == [
+        ('x_0', locked), ('y', str(ms3_root / 'ms3_data/audio_wav/train/y.wav'))]
+    assert caught.value.problems[0].found == 'a folder that cannot be listed (Permission denied)'
 
 
 def test_wrong_root_and_split(ms3_root):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmicf.utils import setup_env
+from mmicf.utils import evaluators, setup_env
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -60,6 +60,17 @@ def test_amp_by_device(monkeypatch):
         assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.dtype == dtype
     with pytest.raises(ValueError, match='found OptimWrapperDict'):
         setup_env.amp_optim_wrapper(base_config(optim_wrapper=dict(type='OptimWrapperDict')))
+
+
+@pytest.mark.parametrize('evaluator, threshold', [
+    (dict(type='AVSBenchMetric', threshold=0.3), 0.3), ([dict(type='AVSConfusionMetric'), dict(type='AVSBenchMetric')], None),
+    (dict(type='mmicf.FrameEvaluator', metrics=[], clip_metrics=[dict(type='AVSRobustMetric', threshold=0.4)]), 0.4)])
+def test_masks_are_written_at_the_threshold_that_is_scored(tmp_path, evaluator, threshold):
+    (tmp_path / 'x.pth').touch()
+    cfg = base_config(test_evaluator=evaluator)
+    tool('test').apply_test_options(cfg, argparse.Namespace(checkpoint=str(tmp_path / 'x.pth'), show_dir=None, out='png'))
+    writer = evaluators.clip_metrics(cfg.test_evaluator)[-1]
+    assert writer['type'] == 'mmicf.AVSPredictionWriter' and writer.get('threshold') == threshold
 
 
 def test_auto_scale_lr_needs_a_base():

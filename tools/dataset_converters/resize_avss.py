@@ -5,10 +5,11 @@
 writes the same tree (``{subset}/{uid}/frames/*.jpg``, ``labels_*/*.png``) squashed to ``--size``, as
 ``ClipResize(size=(224, 224))`` does it: pictures bilinearly, labels to the nearest pixel, their stored values and palettes kept.
 Sounds and the tables are copied. JPEG at quality 100 changes a picture's values by a grey level or two. A clip that is there is
-kept, so the command can be stopped and run again. Not for configs that keep the aspect or crop (TPAVI, AVSegFormer, DDESeg) or
-test at the original size.
+kept, so the command can be stopped and run again; ``settings.json`` holds the size, and a folder of another size is refused. Not
+for configs that keep the aspect or crop (TPAVI, AVSegFormer, DDESeg) or test at the original size.
 """
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -21,9 +22,11 @@ from PIL import Image
 
 from mmicf.datasets.transforms.geometric import resize
 from mmicf.datasets.transforms.loading_frames import open_picture, read_rgb
+from mmicf.utils.json_file import read_json_object
 
 SUBSETS = ('v1s', 'v1m', 'v2')
 TABLES = ('metadata.csv', 'label2idx.json')
+SETTINGS = 'settings.json'
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,6 +52,23 @@ def find_clips(root: Path) -> list[Path]:
         raise FileNotFoundError(f'{root}: found {len(clips)} clips in {", ".join(SUBSETS)}, '
                                 f'metadata.csv {(root / TABLES[0]).is_file()}; expected the AVSS folder')
     return clips
+
+
+def prepare(out: Path, size: int) -> None:
+    """Makes the folder and writes its size.
+
+    Raises:
+        ValueError: it holds clips of another size, or of an unknown one.
+    """
+    path, settings = out / SETTINGS, dict(size=size)
+    if path.is_file():
+        found = read_json_object(path, expected=f'{settings}')
+        if found != settings:
+            raise ValueError(f'{path}: found {found}, expected {settings}; choose another folder')
+    elif any((out / subset).is_dir() for subset in SUBSETS):
+        raise ValueError(f'{out}: holds clips but no {SETTINGS} that tells their size; choose another folder')
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings), encoding='utf-8')
 
 
 def copy_clip(root: Path, out: Path, clip: Path, size: int) -> bool:
@@ -81,9 +101,9 @@ def main() -> str | None:
     if args.out.resolve() == args.data_root.resolve():
         return f'{args.out}: the copy needs a folder of its own'
     clips = find_clips(args.data_root)
+    prepare(args.out, args.size)
     for table in TABLES:
         if (args.data_root / table).is_file():
-            args.out.mkdir(parents=True, exist_ok=True)
             shutil.copy2(args.data_root / table, args.out / table)
     written, failed, bar = 0, {}, ProgressBar(len(clips))
     with ProcessPoolExecutor(args.processes) as pool:
