@@ -39,6 +39,14 @@ def test_area_and_empty_j_beside_the_usual_scores():
     assert empty.compute_metrics(empty.results)['J'] == pytest.approx(found['empty_J'])
 
 
+def test_every_frame_counts_alike_and_a_tie_is_not_marked():
+    """Clips of 5 and 10 frames, as AVSS has them; what lies at the threshold itself is not above it."""
+    metric = AVSRobustMetric()
+    for index, (score, frames) in enumerate(((1., 5), (0.5, 10))):
+        metric.process({}, [clip(index, [np.full((4, 4), score, np.float32)] * frames, [np.ones((4, 4), np.int64)] * frames)])
+    assert metric.compute_metrics(metric.results)['area'] == pytest.approx(100 * 5 / 15)
+
+
 def test_semantic_area_counts_what_is_not_background():
     metric = AVSRobustMetric(task='semantic', absent='skip')
     metric.dataset_meta = dict(classes=('background', 'a', 'b'))

@@ -57,6 +57,13 @@ def test_resized_mask_lies_where_the_resized_picture_does():
         assert set(np.unique(out['masks'][0])) == {0, 1}
 
 
+@pytest.mark.parametrize('size', [(40, 60), (20, 61), (7, 11)])
+def test_resizing_masks_invents_no_class(size):
+    results = clip()
+    results['masks'] = [np.where(mask > 2, 40, 3).astype(np.uint8) for mask in (results['masks'][0],) * 3]
+    assert set(np.unique(ClipResize(size=size)(results)['masks'])) == {3, 40}
+
+
 @pytest.mark.parametrize('size', [(40, 60), (20, 61), (33, 30), (10, 60), (7, 11)])
 def test_pictures_are_resized_as_by_pil(size):
     frame = clip()['frames'][0]
