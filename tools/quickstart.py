@@ -73,7 +73,7 @@ def test(cfg: Config, checkpoint: str, *, split: str = 'test', shuffle_audio: in
 def main() -> None:
     args = parse_args()
     os.chdir(ROOT)
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', min(2, os.cpu_count() or 1))))
     start = time.time()
     subprocess.run([sys.executable, 'tools/dataset_converters/synthetic_avs.py', args.data, '--subset', 'ms3', '--num-train',
                     str(args.num_train), '--num-val', '20', '--num-test', str(args.num_test), '--seed', str(args.seed), '--size',
