@@ -172,13 +172,6 @@ def test_config_scores_as_the_test_does(subset, bench, confusion, tmp_path, monk
         run(monkeypatch, capsys, *arguments[:1], '--dataset', 's4', '--root', make_root(tmp_path, 's4'), '--config', config)
 
 
-def test_size_of_a_test_pipeline():
-    tested = runpy.run_path(TOOL)['tested_size']
-    load, resize = dict(type='LoadMasks'), dict(type='mmicf.ClipResize', size=(2, 3))
-    assert tested([load, resize]) == (2, 3) and tested([resize, load]) is None
-    for behind in ([resize, dict(type='ClipCenterCrop', size=(2, 2))], [dict(type='ClipResize', short_side=2)]):
-        with pytest.raises(ValueError, match='expected one ClipResize'):
-            tested([load, *behind])
 
 
 def test_one_clip_at_a_time_is_in_memory(tmp_path, monkeypatch, capsys):

@@ -6,7 +6,8 @@
 
 Change of pictures: mean squared difference of consecutive frames at 224×224, pixels in [0, 1]. Change of sound: mean squared
 difference of consecutive seconds' mean log-mel spectra. Writes clips.csv, quadrants.csv and quadrants.png and .pdf. J and F are
-of the avsbench family; F of saved (hard) masks is not the F of scores.
+of the avsbench family; F of saved (hard) masks is not the F of scores. Saved masks are compared at the size at which the models
+beside them are tested.
 """
 import argparse
 import csv
@@ -18,6 +19,7 @@ from mmengine.utils import track_iter_progress
 
 from mmicf.analysis.compared_models import add_models_argument, add_set_arguments, build_set, check_models, predictions
 from mmicf.analysis.figure_file import new_figure, save_figure
+from mmicf.analysis.scored_size import saved_masks_size, size_text
 from mmicf.datasets.base import BaseAVDataset
 from mmicf.datasets.transforms import ClipResize, LoadAudio, LoadFrames, LoadLogMel, LogMel
 from mmicf.evaluation import AVSBenchMetric
@@ -104,6 +106,7 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_instance('analysis', log_level='WARNING')  # the metrics would log tables of their own
     check_models(args.models)
+    size = saved_masks_size(args.models)
     dataset = build_set(args)
     pictures, sounds = changes(dataset)
     thresholds = tuple(float(np.median(values)) if given is None else given
@@ -115,7 +118,7 @@ def main() -> None:
         binary = len(dataset.metainfo['classes']) == 2
         metric = AVSBenchMetric(empty_gt=args.empty_gt) if binary else AVSBenchMetric(task='semantic', absent='skip')
         metric.dataset_meta = dataset.metainfo
-        for sample in predictions(model, dataset):
+        for sample in predictions(model, dataset, size=size):
             metric.process({}, [sample])
         found = quadrant_scores(metric, dict(zip(names, quadrants.tolist(), strict=True)))
         scores += [{'model': model.name, **row} for row in found]
@@ -132,6 +135,8 @@ def main() -> None:
         print(table(['model', 'quadrant', 'clips', 'frames', 'J', 'F'],
                     [[*(row[k] for k in ('model', 'quadrant', 'clips', 'frames')), f'{row["J"]:.2f}', f'{row["F"]:.2f}']
                      for row in scores]))
+    if any(model.folder for model in args.models):
+        print(f'saved masks are compared at {size_text(size)}')
     print(f'{out}/clips.csv, {"quadrants.csv, " if scores else ""}quadrants.png, .pdf')
 
 

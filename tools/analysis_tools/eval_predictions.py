@@ -21,6 +21,7 @@ from mmengine.utils import ProgressBar
 
 from mmicf.analysis.compared_models import SETS, add_set_arguments, build_set
 from mmicf.analysis.saved_masks import check_masks, saved_clip
+from mmicf.analysis.scored_size import pipeline_size, size_text
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
 from mmicf.utils.evaluators import clip_metrics
 
@@ -36,23 +37,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tested_size(pipeline: list[dict]) -> tuple[int, int] | None:
-    """(H, W) to which a test pipeline brings the ground truth; None where it stays as it is.
-
-    Raises:
-        ValueError: it changes the masks in another way than by a resize to one size.
-    """
-    names = [step['type'].rpartition('.')[2] for step in pipeline]
-    behind = pipeline[names.index('LoadMasks') + 1:] if 'LoadMasks' in names else pipeline
-    moves = [step for step in behind if step['type'].rpartition('.')[2].startswith('Clip')]
-    if not moves:
-        return None
-    if len(moves) > 1 or moves[0]['type'].rpartition('.')[2] != 'ClipResize' or 'size' not in moves[0]:
-        raise ValueError(f'found {[dict(step) for step in moves]} behind LoadMasks in the test pipeline, expected one '
-                         'ClipResize(size=) at most; give --size in place of --config')
-    return tuple(moves[0]['size'])
-
-
 def settings_of(config: str, dataset: str) -> tuple[tuple[int, int] | None, dict, dict]:
     """Size and settings of AVSBenchMetric and AVSConfusionMetric with which a config tests.
 
@@ -66,7 +50,7 @@ def settings_of(config: str, dataset: str) -> tuple[tuple[int, int] | None, dict
     found = {metric.pop('type').rpartition('.')[2]: metric for metric in clip_metrics(cfg.test_evaluator)}
     for metric in found.values():
         metric.pop('per_class_out', None)  # --per-class says where
-    return tested_size(tested.pipeline), found.get('AVSBenchMetric', {}), found.get('AVSConfusionMetric', {})
+    return pipeline_size(tested.pipeline), found.get('AVSBenchMetric', {}), found.get('AVSConfusionMetric', {})
 
 
 def main() -> None:
@@ -91,8 +75,7 @@ def main() -> None:
     print()
     scores = {family: metric.compute_metrics(metric.results) for family, metric in metrics.items()}  # logs conventions
     print(f'masks are named {named}')
-    print(f'compared at {f"{size[0]}x{size[1]} pixels" if size else "the size of the ground truth"}; settings of the metrics: '
-          f'avsbench {bench}, confusion {confusion}')
+    print(f'compared at {size_text(size)}; settings of the metrics: avsbench {bench}, confusion {confusion}')
     for family, found in scores.items():
         print(f'{family}: ' + ', '.join(f'{name.removeprefix("confusion_")} {value:.4f}' for name, value in found.items()))
     if bench['task'] == 'binary':

@@ -6,7 +6,8 @@
 
 Every model's class scores are kept as OUT/{name}_avsbench.csv and OUT/{name}_confusion.csv, what ``per_class_out`` of both
 metrics writes; ``--scores NAME=AVSBENCH_FILE,CONFUSION_FILE`` takes such files in place of a run. Writes classes.md and
-classes.csv. J and F (avsbench family, by frame) and FDR (confusion family, over all pixels) are of different families.
+classes.csv. J and F (avsbench family, by frame) and FDR (confusion family, over all pixels) are of different families. Saved masks
+are compared at the size at which the models beside them are tested.
 """
 import argparse
 from pathlib import Path
@@ -21,6 +22,7 @@ from mmicf.analysis.compared_models import (
     check_models,
     predictions,
 )
+from mmicf.analysis.scored_size import saved_masks_size, size_text
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
 from mmicf.evaluation.class_table import class_markdown, class_rows, class_scores_of, write_class_csv
 
@@ -49,8 +51,8 @@ def score_files(text: str) -> tuple[str, tuple[str, str]]:
     return name, files
 
 
-def run(model: ComparedModel, dataset, out: Path) -> tuple[Path, Path]:
-    """Both metrics' class files of one model.
+def run(model: ComparedModel, dataset, out: Path, size: tuple[int, int] | None) -> tuple[Path, Path]:
+    """Both metrics' class files of one model; saved masks are compared at ``size``.
 
     Raises:
         ValueError: the set has no classes to tell apart.
@@ -61,7 +63,7 @@ def run(model: ComparedModel, dataset, out: Path) -> tuple[Path, Path]:
     metrics = [AVSBenchMetric(task='semantic', per_class_out=str(files[0])), AVSConfusionMetric(per_class_out=str(files[1]))]
     for metric in metrics:
         metric.dataset_meta = dataset.metainfo
-    for sample in predictions(model, dataset):
+    for sample in predictions(model, dataset, size=size):
         for metric in metrics:
             metric.process({}, [sample])
     for metric in metrics:
@@ -76,14 +78,18 @@ def main() -> None:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     dataset = build_set(args) if args.models else None
-    files = {model.name: run(model, dataset, out) for model in args.models}
+    size = saved_masks_size(args.models)
+    files = {model.name: run(model, dataset, out, size) for model in args.models}
     files |= dict(args.scores)
     rows = class_rows({name: class_scores_of(*pair) for name, pair in files.items()})
     write_class_csv(out / 'classes.csv', rows)
     text = class_markdown(rows)
     (out / 'classes.md').write_text(text, encoding='utf-8')
     print(f'{text}\nJ, F: avsbench, frames in which the class is predicted or true; FDR: confusion, predicted pixels that are '
-          f'wrong; mean: over the classes with a score.\n{out}/classes.csv, classes.md')
+          'wrong; mean: over the classes with a score.')
+    if any(model.folder for model in args.models):
+        print(f'saved masks are compared at {size_text(size)}')
+    print(f'{out}/classes.csv, classes.md')
 
 
 if __name__ == '__main__':
