@@ -2,6 +2,8 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from torchvision.transforms.v2 import functional as change
 
 from mmicf.datasets.transforms import ClipColorJitter, ClipPhotoMetricDistortion
 
@@ -110,6 +112,20 @@ def test_jitter_scales_brightness_within_its_range_alike_in_all_frames():
         factors.append(first[dark].sum() / frame[dark].sum())
         assert abs(first - np.clip(frame * factors[-1], 0, 255)).max() < 4
     assert 0.79 < min(factors) < 0.85 and 1.15 < max(factors) < 1.21
+
+
+def test_jitter_takes_its_changes_in_random_order():
+    orders, picture = set(), torch.from_numpy(random_frame()).permute(2, 0, 1)
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        brightness, contrast = (1 + draw.uniform(-0.8, 0.8) for _ in range(2))
+        found = torch.from_numpy(jittered(seed, brightness=0.8, contrast=0.8)[0]).permute(2, 0, 1)
+        brightness_first = change.adjust_contrast(change.adjust_brightness(picture, brightness), contrast)
+        contrast_first = change.adjust_brightness(change.adjust_contrast(picture, contrast), brightness)
+        assert torch.equal(found, brightness_first) or torch.equal(found, contrast_first)
+        if not torch.equal(brightness_first, contrast_first):
+            orders.add(torch.equal(found, brightness_first))
+    assert orders == {True, False}
 
 
 def test_jitter_of_contrast_saturation_and_hue_keeps_what_it_should():
