@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmicf.models.necks import ChannelAttention, MITNeck, segment_starts
+from mmicf.models.necks import ChannelAttention, ClipContext, MITNeck, segment_starts
 
 
 @pytest.mark.parametrize('frames, segments, starts, window', [(5, 2, [0, 2], 3), (10, 4, [0, 3, 6, 7], 3), (10, 2, [0, 5], 5),
@@ -57,3 +57,23 @@ def test_every_parameter_of_the_neck_gets_a_gradient():
     neck, maps = neck_and_maps(5)
     sum(x.square().sum() for x in neck(maps, torch.zeros(5, dtype=torch.long))[0]).backward()
     assert [n for n, p in neck.named_parameters() if p.grad is None or not p.grad.abs().sum()] == []
+
+
+def test_a_frame_in_two_windows_keeps_the_first():
+    """T=5, two segments: windows 0-2 and 2-4, frame 2 is taken from the first."""
+    torch.manual_seed(0)
+    context, x = ClipContext(8, 32, 2), torch.randn(2, 5, 32, 3, 4)
+    expected = torch.cat([context.segment(x[:, :3]), context.segment(x[:, 2:])[:, 1:]], 1)
+    assert torch.allclose(context._segments(x), expected, atol=1e-6)
+    assert not torch.allclose(context.segment(x[:, :3])[:, 2], context.segment(x[:, 2:])[:, 0], atol=1e-3)
+
+
+def test_the_frame_level_attends_to_the_video_level():
+    neck, maps = neck_and_maps(5)
+    for scale, x in zip(neck.scales, maps[-2:], strict=True):
+        seen = []
+        scale.cross.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args))
+        video, _, frame = scale.levels(x[None])
+        scale(x[None])
+        (query, context), = seen
+        assert torch.equal(query, frame) and torch.equal(context, video) and not torch.allclose(frame, video, atol=1e-3)
