@@ -61,6 +61,21 @@ def test_attention_masks_equal_masks_resized_after_they_are_made():
     assert torch.allclose(model._masks(query, small), late, atol=1e-4)
 
 
+def test_queries_attend_within_their_own_mask_or_everywhere():
+    torch.manual_seed(0)
+    model, query, memory = head(), torch.randn(2, 7, 32), [torch.zeros(2, 32, s, s) for s in (2, 4, 8)]
+    fine = torch.randn(2, 32, 16, 16)
+    fine[1] = fine[1].mean((1, 2), keepdim=True)  # masks of the second frame are everywhere or nowhere
+    allowed = model.attention_mask(fine, memory)
+    for x in memory:
+        small = torch.nn.functional.interpolate(fine, size=x.shape[-2:], mode='bilinear', align_corners=False)
+        inside = (model._masks(model.query_norm(query), small) > 0).flatten(2)
+        nowhere = ~inside.any(-1)
+        assert nowhere[1].any() and not inside[0].all()
+        found = allowed(query, tuple(x.shape[-2:]))
+        assert torch.equal(found[~nowhere], inside[~nowhere]) and found[nowhere].all()
+
+
 def test_each_frame_hears_its_own_sound_only():
     model, feats = head().eval(), features()
     before = model(feats).mask_logits[-1]
@@ -106,6 +121,15 @@ def test_embeddings(kind):
     expected = (out.mask_features[0] * weight).sum((1, 2)) / weight.sum()
     assert torch.allclose(visual[0], expected, atol=1e-5)
     assert torch.equal(audio, out.audio_token if kind == 'token' else out.queries.mean(1))
+
+
+def test_embeddings_leave_the_predictions_alone():
+    """The contrast moves what is averaged, not the masks that say where."""
+    model, out = head(), outputs(torch.randn(1, 3, 3, requires_grad=True), torch.randn(1, 3, 4, 4, requires_grad=True))
+    out = out._replace(mask_features=out.mask_features.requires_grad_())
+    model.embed(out)[0].sum().backward()
+    assert out.mask_features.grad.abs().sum() > 0
+    assert out.class_logits[0].grad is None and out.mask_logits[0].grad is None
 
 
 @pytest.mark.parametrize('option', [dict(score='sum'), dict(audio_embed='mean')])
