@@ -192,3 +192,14 @@ def test_wrong_options(options, found):
 def test_anchor_of_another_width():
     with pytest.raises(ValueError, match='anchor embeddings are 7 wide, the text tower 10'):
         build()(*batch([2]), image_anchor=torch.randn(2, 7))
+
+
+def test_loss_mit_carries_its_weight():
+    small, large = (build(loss_weight=w)(*batch([3, 2]))[1]['loss_mit'] for w in (0.1, 0.3))
+    assert small > 0 and torch.allclose(large, 3 * small)
+
+
+def test_weighted_sums_stay_in_float32_under_autocast():
+    with torch.autocast('cpu', torch.bfloat16):
+        text, _ = build()(*batch([5, 2]))
+    assert text.tokens.dtype == text.weight.dtype == text.visual.dtype == text.audio.dtype == torch.float32

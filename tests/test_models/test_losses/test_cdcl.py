@@ -328,3 +328,17 @@ def test_without_counterfactuals_the_texts_of_other_clips_are_the_negatives(mode
         total = total + expected
     grad, by_loop = (torch.autograd.grad(x, text.tokens)[0] for x in (got['loss_al'] + got['loss_vl'], total))
     assert by_loop.abs().max() > 1e-4 and (grad - by_loop).abs().max() < 1e-8
+
+
+def test_entropy_share_is_what_the_entropies_add_to_all_distances():
+    visual, audio, index, *_ = batch()
+    loss = CDCLLoss(entropy_weight=0.1, eps=1e-3)
+    v, a = ([F.normalize(x[index == i], dim=1) for i in range(len(LENGTHS))] for x in (visual, audio))
+    entropy = distance = 0
+    for x in v:
+        for y in a:
+            added = 0.1 * (relative_entropy(x, 1e-3) + relative_entropy(y, 1e-3))
+            entropy, distance = entropy + added, distance + gaussian_w2(x, y) + added
+    share = float(entropy / distance)
+    assert 0 < share < 1
+    assert loss(visual, audio, index)[1]['entropy_share'].item() == pytest.approx(share, abs=1e-6)
