@@ -8,7 +8,13 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='JF', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='AVSVisualizationHook'))
-custom_hooks = [dict(type='SeedHook'), dict(type='BestSplitHook'), dict(type='InvalidLossHook'), dict(type='CheckpointCheckHook')]
+custom_hooks = [
+    dict(type='SeedHook'),
+    dict(type='NumClassesHook'),
+    dict(type='BestSplitHook'),
+    dict(type='InvalidLossHook'),
+    dict(type='CheckpointCheckHook')
+]
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='AVSLocalVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=True)
