@@ -5,7 +5,8 @@ from .elimination import SCHEMES, DynamicElimination
 from .fusion import FeatureFusion, GatedFusion
 from .head import DDESegHead
 from .losses import RegionLoss
-from .memory import SemanticMemory, backbone_settings, build_memory, load_bank, load_memory, memory_from_bank, save_memory
+from .memory import SemanticMemory, build_memory
+from .memory_file import backbone_settings, load_bank, load_memory, memory_from_bank, save_memory
 
 __all__ = [
     'SCHEMES', 'DDESegBackbone', 'DDESegHead', 'DynamicDerivation', 'DynamicElimination', 'FeatureFusion', 'GatedFusion',

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mmicf.registry import MODELS
 
-from .memory import TOOL
+from .memory_file import TOOL
 
 STYLES = ('paper', 'released')
 

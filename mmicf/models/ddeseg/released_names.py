@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..backbones.official_weights import pvt_v2_name
-from .memory import load_bank
+from .memory_file import load_bank
 
 STAGES = range(4)
 # Built by the released code and never used: the first three take no part in the forward pass, the classifier of HTS-AT

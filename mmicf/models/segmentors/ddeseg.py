@@ -7,7 +7,7 @@ from torch import Tensor
 from mmicf.registry import MODELS
 from mmicf.structures import AVBatch, AVDataSample, AVFeatures
 
-from ..ddeseg.memory import backbone_settings
+from ..ddeseg.memory_file import backbone_settings
 from ..decode_heads.dense_head import labelled_frames
 from .av_segmentor import AVSegmentor
 

@@ -106,6 +106,18 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(model(maps, *args)[1], model(maps, *args)[1])
 
 
+def test_dropout_acts_inside_and_behind_the_feed_forward():
+    torch.manual_seed(0)
+    model = AVSegFormerTransformer(embed_dims=32, num_layers=1, ffn_dims=64, dropout=0.5)
+    for layer in (*model.encoder.layers, *model.decoder.layers):
+        inside = []
+        layer.linear2.register_forward_pre_hook(lambda _, x, seen=inside: seen.append(x[0]))
+        for training, share in ((True, 0.5), (False, 0.)):
+            out = layer.train(training).feed_forward(torch.randn(50, 32))
+            assert (inside[-1] == 0).float().mean().item() == pytest.approx(share, abs=0.05)
+            assert (out == 0).float().mean().item() == pytest.approx(share, abs=0.05)
+
+
 def test_query_mlp_is_three_convolutions_of_the_query_masks():
     torch.manual_seed(0)
     mlp = _QueryMLP(5, 12, 8)

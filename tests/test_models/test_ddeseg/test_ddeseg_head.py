@@ -9,6 +9,7 @@ from torch import nn
 from mmicf.models.ddeseg import DDESegHead, RegionLoss
 from mmicf.models.ddeseg.losses import region_terms
 from mmicf.structures import AVFeatures
+from mmicf.utils.dummy_inputs import dummy_batch
 
 CHANNELS, SIZES, D = (8, 12, 16, 20), (16, 8, 4, 2), 24
 
@@ -38,6 +39,21 @@ def test_head_equals_segformer_s(classes):
         torch.testing.assert_close(model(x), model.classify(y), rtol=1e-4, atol=1e-5)
     assert model(x).shape == (2, 1 if classes == 2 else classes, 16, 16)
     assert isinstance(model.norm, nn.BatchNorm2d) and model.norm.eps == 1e-3
+    before = model.norm.running_mean.clone()
+    model.norm.train()(torch.full((2, D, 3, 3), 2.))
+    torch.testing.assert_close(model.norm.running_mean, 0.97 * before + 0.03 * 2)
+
+
+@pytest.mark.parametrize('classes', [2, 5])
+def test_predictions_are_resized_with_aligned_corners(classes):
+    outputs = torch.randn(2, 1 if classes == 2 else classes, 4, 4, generator=torch.Generator().manual_seed(0))
+    data = dummy_batch(clips=1, frames=2, size=(9, 13), num_classes=classes)['data_samples']
+    full = F.interpolate(outputs, size=(9, 13), mode='bilinear', align_corners=True)
+    for frame, x in zip(head(classes).predict(outputs, data)[0].frames, full, strict=True):
+        expected = (x > 0).long() if classes == 2 else x.argmax(0, keepdim=True)
+        assert torch.equal(frame.pred_sem_seg.data, expected)
+        if classes == 2:
+            torch.testing.assert_close(frame.av_score.data, x.sigmoid())
 
 
 def plain(logits, labels):

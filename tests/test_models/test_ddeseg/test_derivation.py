@@ -12,7 +12,7 @@ N, D, K, CLASSES, CLUSTERS, MEMBERS = 3, 6, 2, 5, 3, 4
 def module(style, **options):
     torch.manual_seed(0)
     memory = dict(type='SemanticMemory', path='random', classes=[f'c{i}' for i in range(CLASSES)], num_clusters=CLUSTERS,
-                  per_cluster=MEMBERS, audio_backbone='VGGish')
+                  per_cluster=MEMBERS)
     model = DynamicDerivation(embed_dims=D, memory=memory, num_tokens=K, style=style, **options)
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.5)

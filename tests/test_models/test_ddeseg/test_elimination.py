@@ -101,9 +101,10 @@ def test_noise_in_training_only():
         assert torch.equal(quiet(tokens, pixels), quiet(tokens, pixels))
 
 
-def test_noise_is_gumbel():
-    """Arg-max of logits plus Gumbel noise follows their softmax."""
-    model = DynamicElimination(embed_dims=8, num_centers=3).train()
+@pytest.mark.parametrize('temperature', [1., 0.4])
+def test_noise_is_gumbel(temperature):
+    """Arg-max of logits plus Gumbel noise follows their softmax, whatever the temperature: it divides their sum (Eq. 13)."""
+    model = DynamicElimination(embed_dims=8, num_centers=3, temperature=temperature).train()
     with torch.no_grad():
         model.centers.copy_(torch.tensor([0., 0.5, 1.2])[:, None] * torch.eye(8)[:1])
         pixels = torch.eye(8)[:1].expand(1, 40000, 8)

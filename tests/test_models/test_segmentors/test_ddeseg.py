@@ -115,6 +115,19 @@ def test_only_labelled_seconds_are_heard():
     assert all(torch.allclose(a[picked], b, atol=1e-5) for a, b in zip(whole.maps, part.maps, strict=True))
 
 
+def test_picked_frames_hear_their_own_second_through_vggish():
+    net, picked = model().eval(), torch.tensor([1, 4])
+    inputs = ready(net, batch(3, 2))['inputs']
+    left = []
+    net.backbone.register_forward_hook(lambda m, x, y: left.append(y[1]))
+    with torch.no_grad():
+        whole, part = net.extract_feat(inputs), net.extract_feat(inputs, picked)
+    assert torch.allclose(whole.audio[picked], part.audio, atol=1e-5)
+    assert (whole.audio[picked] - whole.audio[:2]).abs().max() > 1e-3
+    assert all(torch.allclose(a[picked], b, atol=1e-5) for a, b in zip(whole.maps, part.maps, strict=True))
+    assert left[0].shape == (5, 3, DIMS) and torch.allclose(whole.audio, sum(left[0].unbind(1)) / 3, atol=1e-6)
+
+
 def test_a_rank_without_labels_has_a_connected_zero():
     net, data = model().train(), batch(2)
     for frame in data['data_samples'][0].frames:

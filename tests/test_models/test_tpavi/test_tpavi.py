@@ -114,6 +114,53 @@ def samples(lengths, has_gt, num_classes=2, size=64):
     return out
 
 
+def loud_head(**options):
+    model = head(**options).eval()
+    for block in model.interactions:
+        torch.nn.init.normal_(block.W_z[1].weight)
+    return model
+
+
+def convolve(layer, x, dilation=1):
+    return F.conv2d(x, layer.weight, layer.bias, padding=dilation * (layer.kernel_size[0] // 2), dilation=dilation)
+
+
+def test_maps_go_through_four_dilated_convolutions_before_they_hear():
+    model, x = loud_head(), features([3])
+    with torch.no_grad():
+        outputs = model(x)
+        for i, (conv, interact) in enumerate(zip(model.convs, model.interactions, strict=True)):
+            dilated = sum(convolve(layer, x.maps[i], d) for layer, d in zip(conv.conv2d_list, (3, 6, 12, 18), strict=True))
+            assert torch.allclose(outputs.maps[i], interact(dilated, x.audio, x.clip_index)[0], atol=1e-5)
+
+
+def test_decoder_is_the_published_one():
+    model = loud_head(num_classes=4)
+
+    def unit(layer, x):
+        x = x.relu()
+        return convolve(layer.conv2, convolve(layer.conv1, x).relu()) + x
+
+    with torch.no_grad():
+        outputs = model(features([2]))
+        x = outputs.maps[3]
+        for path, finer in zip(reversed(model.paths), (None, *outputs.maps[2::-1]), strict=True):
+            x = x if finer is None else x + unit(path.resConfUnit1, finer)
+            x = F.interpolate(unit(path.resConfUnit2, x), scale_factor=2, mode='bilinear', align_corners=True)
+        first, _, second, _, last = model.output_conv
+        x = F.interpolate(convolve(first, x), scale_factor=2, mode='bilinear')
+        assert torch.allclose(outputs.logits, convolve(last, convolve(second, x).relu()), atol=1e-5)
+
+
+def test_num_frames_cuts_a_clip_of_ten_in_two():
+    model, x = loud_head(num_frames=5), features([10])
+    halves = x._replace(clip_index=torch.arange(2).repeat_interleave(5))
+    with torch.no_grad():
+        whole = loud_head()(x)
+        for a, b, c in zip(model(x).maps, model(halves).maps, whole.maps, strict=True):
+            assert torch.allclose(a, b, atol=1e-6) and (a - c).abs().max() > 1e-3
+
+
 def test_losses_are_the_published_formulas_over_labelled_frames():
     model, x = head(), features([3, 2])
     has_gt = [True, False, True, False, True]
