@@ -73,6 +73,54 @@ def features(lengths):
                       torch.randn(n, 6, generator=g), torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)))
 
 
+def attend(layer, query, key, value, allowed=None):
+    """Multi-head attention of one frame written out; ``allowed`` (Q, S)."""
+    out, size = [], query.shape[-1] // layer.num_heads
+    for h in range(layer.num_heads):
+        part = slice(h * size, (h + 1) * size)
+        logits = layer.query(query)[:, part] @ layer.key(key)[:, part].T / size**0.5
+        if allowed is not None:
+            logits[~allowed] = -torch.inf
+        out.append(logits.softmax(-1) @ layer.value(value)[:, part])
+    return layer.out(torch.cat(out, 1))
+
+
+@torch.no_grad()
+def test_head_equals_a_loop_over_frames_and_layers():
+    model, x = head().train(), features([2, 1])
+    model.fusion.dropout.p = 0.
+    for gamma in (model.fusion.gamma_v, model.fusion.gamma_a):
+        assert (gamma == 1e-4).all()  # as published
+        nn.init.normal_(gamma)
+    for layer in list(model.mask_embed)[::2]:  # masks start undecided; here they cut the attention
+        nn.init.normal_(layer.weight, std=0.3)
+    outputs, cut = model(x), []
+    decoder, (unfused, memory) = model.decoder, model.pixel_decoder(x.maps)
+    assert [m.shape[-1] for m in memory] == [2, 4, 8]  # strides 32, 16, 8
+    fused, heard = model.fusion(unfused, x.audio)
+    audio = model.audio_mlp(heard)
+    for n in range(3):
+        query, position = decoder.query_feat.weight + audio[n], decoder.query_embed.weight
+        for i in range(len(decoder.layers) + 1):
+            normed = model.query_norm(query)
+            masks = torch.einsum('qd,dhw->qhw', model.mask_embed(normed), fused[n])
+            assert torch.allclose(outputs.mask_logits[i][n], masks, atol=1e-4)
+            assert torch.allclose(outputs.class_logits[i][n], model.cls_embed(normed), atol=1e-4)
+            if i == len(decoder.layers):
+                break
+            layer, level = decoder.layers[i], memory[i % 3][n]
+            pixels = level.flatten(1).T + decoder.level_embed.weight[i % 3]
+            where = sine_positions_2d(*level.shape[-2:], 32, level)[0].flatten(1).T
+            allowed = nn.functional.interpolate(masks[None], level.shape[-2:], mode='bilinear')[0].flatten(1) > 0
+            allowed[~allowed.any(1)] = True
+            cut.append(not allowed.all())
+            query = layer.norms[0](query + attend(layer.cross_attn, query + position, pixels + where, pixels, allowed))
+            query = layer.norms[1](query + attend(layer.self_attn, query + position, query + position, query))
+            query = layer.norms[2](query + layer.ffn[2](layer.ffn[0](query).relu()))
+    assert sum(cut) > len(cut) / 2
+    assert torch.allclose(outputs.audio_token, audio, atol=1e-5) and torch.equal(outputs.mask_features, fused)
+
+
 def test_consistency_is_the_published_sum():
     model, x = head().train(), features([7, 2])
     data = dummy_batch(clips=2, frames=1, size=(64, 64))['data_samples']
