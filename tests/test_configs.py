@@ -137,6 +137,7 @@ def test_config_trains_and_tests_one_batch(path, synthetic):
     assert torch.isfinite(total) and expected <= set(log_vars)
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
     test = DATASETS.build(cfg.test_dataloader.dataset)
+    assert model.decode_head.num_classes == len(train.metainfo['classes']) == len(test.metainfo['classes'])  # NumClassesHook
     model.eval()
     with torch.no_grad():
         samples = model.test_step(pseudo_collate([test[0]]))
