@@ -106,18 +106,20 @@ def splits_of(source: ComparedModel, args: argparse.Namespace) -> tuple[Frames, 
     return collect(model, cfg, 'train', args), collect(model, cfg, 'test', args)
 
 
-def probe(train: Sequence, test: Sequence) -> tuple[float, float]:
-    """Accuracy of a logistic regression on standardised embeddings, ×100, and that of the most frequent class.
+def probe(train: Sequence, test: Sequence) -> tuple[float, float, float]:
+    """Accuracy and macro F1 of a logistic regression on standardised embeddings, and the most frequent class's accuracy, ×100.
 
     Args:
         train, test: embeddings (n, d) and labels (n,).
     """
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import f1_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(*train)
     most = Counter(train[1]).most_common(1)[0][0]
-    return 100 * model.score(*test), 100 * float(np.mean(test[1] == most))
+    macro = f1_score(test[1], model.predict(test[0]), average='macro')
+    return 100 * model.score(*test), 100 * float(macro), 100 * float(np.mean(test[1] == most))
 
 
 def draw(models: dict[str, Frames], perplexity: float, path: Path) -> list[Path]:
@@ -149,9 +151,10 @@ def main() -> None:
             raise ValueError(f'{source.config}: found {len(test.clips)} test frames of other clips than the {len(first.clips)} of '
                              f'{args.models[0].config}; models are compared on the same ones')
         shown[f'{source.name}: {args.kind}'] = test
-        accuracy, chance = probe(train[:2], test[:2])
+        accuracy, macro, chance = probe(train[:2], test[:2])
         lines.append(f'{source.name}: linear probe of {args.kind}, {len(set(train.labels))} classes, {len(train.labels)} training '
-                     f'and {len(test.labels)} test frames: {accuracy:.2f} % (most frequent class: {chance:.2f} %)')
+                     f'and {len(test.labels)} test frames: {accuracy:.2f} % (most frequent class: {chance:.2f} %), '
+                     f'macro F1 {macro:.2f} %')
     print(*lines, sep='\n')
     print(*draw(shown, args.perplexity, Path(args.out) / 'tsne.png'), sep=', ')
 
