@@ -153,7 +153,7 @@ def test_commands_run(page, written, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, 'argv', words + FEWER[tool])
         runpy.run_path(words[0], run_name='__main__')
     assert list((tmp_path / written).glob('*'))
-    scores = [json.loads(path.read_text()) for path in (tmp_path / 'work_dirs').glob('*/*/*.json')]
+    scores = [json.loads(path.read_text()) for path in (tmp_path / 'work_dirs').glob('*/test/*/*.json')]
     assert any('J' in found for found in scores)
 
 

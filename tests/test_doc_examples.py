@@ -1,5 +1,8 @@
-"""The examples of docs/en/extend.md, written to files as the page names them: each trains and tests a batch."""
+"""The examples of docs/en/extend.md and data.md, written to files as the pages name them: each trains and tests a batch."""
+import pickle
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,11 +18,13 @@ from mmengine.registry import init_default_scope
 from mmicf.datasets import DatasetError
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import DATASETS, MODELS
-from mmicf.utils.setup_env import drop_training_parts
+from mmicf.utils.log_mel import vggish_log_mel
+from mmicf.utils.run_config import drop_training_parts
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / 'docs/en/extend.md').read_text(encoding='utf-8')
-FILES = dict(re.findall(r'^```python\n# (projects/mine/\w+\.py)\n(.*?)^```', PAGE, flags=re.M | re.S))
+BLOCK = re.compile(r'^```python\n# (projects/mine/\w+\.py)\n(.*?)^```', flags=re.M | re.S)
+FILES = dict(BLOCK.findall(PAGE))
 CONFIGS = [name for name in FILES if name.endswith('_config.py')]
 
 
@@ -59,11 +64,10 @@ def test_every_block_of_the_page_is_a_file():
     assert len(FILES) == PAGE.count('```python\n') == 7 and len(CONFIGS) == 4
 
 
-@pytest.mark.parametrize('name', CONFIGS)
-def test_example_trains_and_tests(name, checkout):
+def train_and_test(cfg):
+    """One batch of each, of the config's own two clips; the losses are finite and teach every parameter."""
     init_default_scope('mmicf')
     torch.manual_seed(0)
-    cfg = Config.fromfile(checkout / name)
     train, test = (DATASETS.build(loader.dataset) for loader in (cfg.train_dataloader, cfg.test_dataloader))
     assert len(train) == len(test) == 2
     model = MODELS.build(cfg.model)
@@ -78,6 +82,54 @@ def test_example_trains_and_tests(name, checkout):
     with torch.no_grad():
         samples = plain.test_step(pseudo_collate([test[0], test[1]]))
     assert all(frame.av_score.shape == frame.gt_sem_seg.shape for sample in samples for frame in sample.frames)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_example_trains_and_tests(name, checkout):
+    train_and_test(Config.fromfile(checkout / name))
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """A folder with configs/ and synthetic clips in MS3's layout that have log-mels in place of sounds; and the page's file."""
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    root = tmp_path / 'data/synthetic_ms3'
+    rows = [row for split in ('train', 'test') for i in range(2) for row in write_clip(ClipJob(str(root), 'ms3', split, i, 0, 64))]
+    write_tables(str(root), 'ms3', rows)
+    sounds = root / 'Multi-sources/ms3_data/audio_wav'
+    for path in sounds.rglob('*.wav'):
+        target = root / 'Multi-sources/ms3_data/audio_log_mel' / path.relative_to(sounds).with_suffix('.pkl')
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(pickle.dumps(torch.from_numpy(vggish_log_mel(soundfile.read(path)[0]))))
+    shutil.rmtree(sounds)
+    (name, text), = BLOCK.findall((ROOT / 'docs/en/data.md').read_text(encoding='utf-8'))
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / name
+
+
+def test_a_download_with_log_mels_alone_trains_and_tests(stored):
+    cfg = Config.fromfile(stored)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        steps = [step.type for step in loader.dataset.pipeline]
+        assert steps.count('LoadLogMel') == 1 and not {'LoadAudio', 'LogMel'} & set(steps) and steps[-1] == 'PackAVSInputs'
+    stored.write_text(stored.read_text().replace('baseline_pvt_ms3', 'baseline_tiny_synthetic'))
+    train_and_test(Config.fromfile(stored))
+    plain = Config.fromfile('configs/icf/baseline_tiny_synthetic.py').train_dataloader.dataset
+    with pytest.raises(ValueError, match=r'names no audio file.*use LoadLogMel in place of LoadAudio and LogMel \(docs/en/data'):
+        DATASETS.build(plain)[0]
+
+
+def test_a_cache_of_log_mels_trains_and_tests(stored):
+    """Of the tool; neither sounds nor the download's own log-mels are left."""
+    root, tool = Path('data/synthetic_ms3/Multi-sources'), ROOT / 'tools/dataset_converters/audio_to_logmel.py'
+    command = ['ms3', str(root), '--source', 'pkl', '--splits', 'train', 'test']
+    assert subprocess.run([sys.executable, str(tool), *command], check=False).returncode == 0
+    shutil.rmtree(root / 'ms3_data/audio_log_mel')
+    text = stored.read_text().replace('baseline_pvt_ms3', 'baseline_tiny_synthetic')
+    stored.write_text(re.sub(r'pipeline=(\w+)\)', rf"pipeline=\1, log_mel_dir='{root}/log_mel')", text))
+    train_and_test(Config.fromfile(stored))
 
 
 def test_the_data_set_names_what_is_missing(checkout):

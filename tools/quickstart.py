@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 
 from mmicf.datasets.synthetic_truth import chance_levels
 from mmicf.utils.evaluators import clip_metrics
-from mmicf.utils.setup_env import drop_training_parts, silent_pipeline
+from mmicf.utils.run_config import drop_training_parts, silent_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
@@ -57,7 +57,7 @@ def test(cfg: Config, checkpoint: str, *, split: str = 'test', shuffle_audio: in
          thresholds: Sequence[float] = (0.5, )) -> list[float]:
     """J of a checkpoint at each threshold, with the sounds shuffled between clips if ``shuffle_audio`` is a seed."""
     cfg = copy.deepcopy(cfg)
-    cfg.load_from = checkpoint
+    cfg.load_from, cfg.work_dir = checkpoint, f'{cfg.work_dir}/test'  # the Runner would write over the training's config
     drop_training_parts(cfg)
     if split == 'val':
         cfg.test_dataloader = cfg.val_dataloader

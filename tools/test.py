@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmicf.utils.evaluators import clip_metrics, with_clip_metric
-from mmicf.utils.setup_env import add_run_arguments, checkpoint_check, drop_training_parts, load_run_config
+from mmicf.utils.run_config import add_run_arguments, checkpoint_check, drop_training_parts, load_run_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +40,7 @@ def apply_test_options(cfg: Config, args: argparse.Namespace) -> None:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_run_config(args)
+    cfg = load_run_config(args, subfolder='test')
     apply_test_options(cfg, args)
     Runner.from_cfg(cfg).test()
 

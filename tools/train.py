@@ -2,14 +2,14 @@
 """Train a segmentor: ``python tools/train.py CONFIG``; several processes: ``tools/dist_train.sh``."""
 import argparse
 import logging
-import os
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mmicf.utils.setup_env import add_run_arguments, amp_optim_wrapper, checkpoint_check, load_run_config
+from mmicf.utils.launcher import rank_and_processes
+from mmicf.utils.run_config import add_run_arguments, amp_optim_wrapper, checkpoint_check, load_run_config
 
 WEIGHT_FILES = ('.pth', '.pt', '.bin', '.ckpt', '.safetensors', '.npz', '.npy')
 
@@ -44,13 +44,13 @@ def apply_train_options(cfg: Config, args: argparse.Namespace) -> None:
     checkpoint_check(cfg, strict=False)
 
 
-def warn_of_another_batch(cfg: Config) -> None:
+def warn_of_another_batch(cfg: Config, processes: int) -> None:
     """Say so where the clips of one optimizer step are not those that the config's learning rate was made for."""
     scale = cfg.get('auto_scale_lr') or {}
     base, each = scale.get('base_batch_size'), cfg.train_dataloader.get('batch_size')
     if base is None or each is None or scale.get('enable'):
         return
-    processes, steps = int(os.environ.get('WORLD_SIZE', 1)), cfg.optim_wrapper.get('accumulative_counts', 1)
+    steps = cfg.optim_wrapper.get('accumulative_counts', 1)
     if each * processes * steps != base:
         print_log(f'{each} clips on each of {processes} processes make a step of {each * processes * steps}, but the learning rate '
                   f'is for {base}: set train_dataloader.batch_size, or give --auto-scale-lr', 'current', logging.WARNING)
@@ -65,14 +65,22 @@ def missing_weights(part: object) -> list[str]:
     return [path for value in part for path in missing_weights(value)] if isinstance(part, (list, tuple)) else []
 
 
+def warn_before_run(cfg: Config) -> None:
+    """Say, in the first process alone, what of the batch and of the model's files is not as the config wants it."""
+    rank, processes = rank_and_processes(cfg.launcher)
+    if rank > 0:
+        return
+    warn_of_another_batch(cfg, processes)
+    missing = sorted(set(missing_weights(cfg.model)))
+    if missing:  # the first one ends the run with where it comes from; this names all of them
+        print_log(f'missing files: {", ".join(missing)} (published weights: docs/en/weights.md)', 'current', logging.ERROR)
+
+
 def main() -> None:
     args = parse_args()
     cfg = load_run_config(args)
     apply_train_options(cfg, args)
-    warn_of_another_batch(cfg)
-    missing = sorted(set(missing_weights(cfg.model)))
-    if missing:  # the first one ends the run with where it comes from; this names all of them
-        print_log(f'missing files: {", ".join(missing)} (published weights: docs/en/weights.md)', 'current', logging.ERROR)
+    warn_before_run(cfg)
     Runner.from_cfg(cfg).train()
 
 

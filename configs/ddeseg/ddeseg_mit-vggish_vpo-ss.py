@@ -6,6 +6,4 @@ _base_ = [
 model = dict(derivation=dict(memory=dict(path='data/memory/vggish_vpo.npz', classes='vpo')), decode_head=dict(num_classes=22))
 sound = [dict(type='LoadAudio', duration=3.0), dict(type='LogMel')]
 train = [*_base_.cropped_pictures, *sound, *_base_.augmentation, dict(type='PackAVSInputs')]
-train_dataloader = dict(dataset=dict(subset='ss', pipeline=train))
-val_dataloader = dict(dataset=dict(subset='ss'))
-test_dataloader = dict(dataset=dict(subset='ss'))
+train_dataloader = dict(dataset=dict(pipeline=train))

@@ -8,6 +8,6 @@ model = dict(derivation=dict(memory=dict(path='data/memory/htsat_vpo.npz', class
 sound = [dict(type='LoadAudio', sample_rate=22050, duration=3.0), dict(type='FitWaveform')]
 train = [*_base_.cropped_pictures, *sound, *_base_.augmentation, *_base_.pack_waveform]
 test = [*_base_.pictures, *sound, *_base_.pack_waveform]
-train_dataloader = dict(dataset=dict(subset='ss', pipeline=train))
-val_dataloader = dict(dataset=dict(subset='ss', pipeline=test))
-test_dataloader = dict(dataset=dict(subset='ss', pipeline=test))
+train_dataloader = dict(dataset=dict(pipeline=train))
+val_dataloader = dict(dataset=dict(pipeline=test))
+test_dataloader = dict(dataset=dict(pipeline=test))

@@ -15,15 +15,13 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Subset
 
-from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset, VPODataset
+from mmicf.datasets import SETS
 from mmicf.datasets.base import BaseAVDataset
 from mmicf.registry import DATASETS
-from mmicf.utils.setup_env import drop_training_parts
+from mmicf.utils.run_config import drop_training_parts
 from mmicf.utils.trained_model import load_trained
 
 from .saved_masks import check_masks, saved_clip
-
-SETS = {'s4': AVSBenchS4Dataset, 'ms3': AVSBenchMS3Dataset, 'avss': AVSBenchSemanticDataset, 'vpo': VPODataset}
 
 
 class ComparedModel(NamedTuple):

@@ -3,6 +3,8 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
+from mmicf.utils.type_name import type_name
+
 from .compared_models import ComparedModel
 
 
@@ -12,12 +14,12 @@ def pipeline_size(pipeline: Sequence[dict]) -> tuple[int, int] | None:
     Raises:
         ValueError: it changes the masks in another way than by a resize to one size.
     """
-    names = [step['type'].rpartition('.')[2] for step in pipeline]
+    names = [type_name(step) for step in pipeline]
     behind = pipeline[names.index('LoadMasks') + 1:] if 'LoadMasks' in names else pipeline
-    moves = [step for step in behind if step['type'].rpartition('.')[2].startswith('Clip')]
+    moves = [step for step in behind if type_name(step).startswith('Clip')]
     if not moves:
         return None
-    if len(moves) > 1 or moves[0]['type'].rpartition('.')[2] != 'ClipResize' or 'size' not in moves[0]:
+    if len(moves) > 1 or type_name(moves[0]) != 'ClipResize' or 'size' not in moves[0]:
         raise ValueError(f'found {[dict(step) for step in moves]} behind LoadMasks in the test pipeline, expected one '
                          'ClipResize(size=) at most, for saved masks to be compared at its size (eval_predictions.py: give '
                          '--size in place of --config)')

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 
 from mmicf.models.counterfactuals import SemanticCounterfactual
+from mmicf.utils.type_name import type_name
 
 from .figure_file import new_figure
 from .run_logs import read_run, run_curves
@@ -53,7 +54,7 @@ def point_of(cfg: Config, scores: dict[str, float]) -> Point:
             settings[setting] = value[0] if setting == 'alpha' else value
     pipelines = [[dict(step) for step in cfg[f'{loader}_dataloader'].dataset.pipeline] for loader in ('train', 'test')]
     for setting, kind, key in (('snr', 'AudioNoise', 'snr_db'), ('mix', 'FrameMixing', 'ratio')):
-        steps = [[step for step in pipeline if step['type'].rpartition('.')[2] == kind] for pipeline in pipelines]
+        steps = [[step for step in pipeline if type_name(step) == kind] for pipeline in pipelines]
         settings[setting] = tuple(float(step[0].pop(key)) if step else CLEAN[setting] for step in steps)
         pipelines = [[step for step in pipeline if step not in mine] for pipeline, mine in zip(pipelines, steps, strict=True)]
     return Point('ICF' if model.get('icf') else 'baseline', repr((model, pipelines)), settings, scores)

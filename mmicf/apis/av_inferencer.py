@@ -19,7 +19,8 @@ from mmicf.utils.audio_file import AudioFileError, resample
 from mmicf.utils.checkpoint import check_keys, model_state, read_run_checkpoint
 from mmicf.utils.clip_time import FRAME_OFFSET
 from mmicf.utils.model_parts import training_only_names
-from mmicf.utils.setup_env import drop_training_parts
+from mmicf.utils.run_config import drop_training_parts
+from mmicf.utils.type_name import type_name
 
 from .media import Media, MediaError
 from .open_media import check_names, input_name, open_media
@@ -76,7 +77,7 @@ class AVSInferencer:
         self.model.test_size = 'ori'
         self.metainfo = DATASETS.get(self.cfg.test_dataloader.dataset.type).METAINFO
         steps = [dict(step) for step in self.cfg.test_dataloader.dataset.pipeline]
-        names = [step['type'].rpartition('.')[2] for step in steps]
+        names = [type_name(step) for step in steps]
         if 'LoadMaskiges' in names:
             raise ValueError(f'{model} sees maskiges, which an input does not have; use a config without them')
         loading = next((step for step, name in zip(steps, names, strict=True) if name == 'LoadAudio'), {})

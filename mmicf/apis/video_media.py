@@ -172,7 +172,9 @@ def _length(stream) -> float:
     """Seconds that a stream lasts; 0 where neither the stream nor, in Matroska, its tag says it."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    stated = re.fullmatch(r'(\d+):(\d\d):(\d\d\.?\d*)', stream.metadata.get('DURATION', ''))
+    # mkvmerge's is called DURATION-eng
+    tag = next((value for key, value in stream.metadata.items() if key.partition('-')[0] == 'DURATION'), '')
+    stated = re.fullmatch(r'(\d+):(\d\d):(\d\d\.?\d*)', tag)
     if stated is None:
         return 0.
     hours, minutes, seconds = map(float, stated.groups())

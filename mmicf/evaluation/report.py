@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
-from prettytable import PrettyTable
+
+from mmicf.utils.text_table import table
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence]) -> None:
-    """Logs a table; floats with two digits, an undefined one as a dash, numbers flush right."""
-    table = PrettyTable(list(header))
-    table.add_rows([[_text(x) for x in row] for row in rows])
-    for name, value in zip(header, rows[0], strict=True):
-        table.align[name] = 'l' if isinstance(value, str) else 'r'
-    print_log(f'{title}\n{table}', 'current')
+    """Logs a table; floats with two digits, an undefined one as a dash."""
+    content = table(header, [[_text(x) for x in row] for row in rows])
+    print_log(f'{title}\n{content}', 'current')
 
 
 def _text(value) -> str:

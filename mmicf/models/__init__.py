@@ -12,14 +12,14 @@ from .counterfactuals import (
     SemanticCounterfactual,
 )
 from .data_preprocessor import AVDataPreprocessor
-from .ddeseg import DDESegBackbone, DDESegHead, DynamicDerivation, OfficialMiTInit, RegionLoss, SemanticMemory
+from .ddeseg import DDESeg, DDESegBackbone, DDESegHead, DynamicDerivation, OfficialMiTInit, RegionLoss, SemanticMemory
 from .decode_heads import AVMask2FormerHead, BidirectionalQueryDecoder
 from .icf import ImplicitCounterfactual
 from .implicit_text import ImplicitText
 from .losses import CDCLLoss, MaskMatchingLoss
 from .necks import AudioNeck, AVFusionNeck, MITNeck
 from .pixel_decoders import MSDeformAttnPixelDecoder
-from .segmentors import AVEncoderDecoder, AVSegmentor, DDESeg
+from .segmentors import AVEncoderDecoder, AVSegmentor
 from .text_encoders import CLAPTextEncoder, OpenCLIPTextEncoder
 from .tpavi import TPAVIHead
 

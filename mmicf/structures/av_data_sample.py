@@ -12,9 +12,8 @@ class AVDataSample(BaseDataElement):
 
     Metainfo: ``clip_id`` (str), ``subset`` (str), ``num_frames`` (T), ``sample_idx`` (int).
     Frame metainfo: ``clip_id, frame_idx, has_gt, img_path, seg_map_path, ori_shape, img_shape``.
-    Frame data: ``gt_sem_seg`` (1, H, W) class ids, 255 = ignore, only where ``has_gt``; after prediction ``seg_logits``
-    (C, H, W) scores, ``pred_sem_seg`` (1, H, W) and, for binary tasks, ``av_score`` (1, H, W), the probability in [0, 1] that a
-    pixel belongs to a sounding object.
+    Frame data: ``gt_sem_seg`` (1, H, W) class ids, 255 = ignore, only where ``has_gt``; after prediction ``pred_sem_seg``
+    (1, H, W) and, for binary tasks, ``av_score`` (1, H, W), the probability in [0, 1] that a pixel belongs to a sounding object.
     """
 
     @property

@@ -6,6 +6,8 @@ from mmseg.structures import SegDataSample
 
 from mmicf.structures import AVDataSample, AVInputs
 
+from .type_name import type_name
+
 
 def dummy_batch(*, clips: int = 1, frames: int = 5, size: tuple[int, int] = (224, 224), num_classes: int = 2,
                 keys: tuple[str, ...] = ('log_mel',), sample_rate: int = 16000, seed: int = 0) -> dict:
@@ -18,7 +20,8 @@ def dummy_batch(*, clips: int = 1, frames: int = 5, size: tuple[int, int] = (224
         frames: T of each clip.
         size: (H, W) in pixels.
         num_classes: classes in the masks.
-        keys: audio fields to fill, of ``log_mel`` and ``waveform`` (one second per frame at ``sample_rate`` Hz).
+        keys: fields to fill beside the frames, of ``log_mel``, ``waveform`` (one second per frame at ``sample_rate`` Hz) and
+            ``maskiges``.
         sample_rate: of the waveforms, Hz.
         seed: of everything.
     """
@@ -32,6 +35,8 @@ def dummy_batch(*, clips: int = 1, frames: int = 5, size: tuple[int, int] = (224
         if 'waveform' in keys:
             waveform = rng.uniform(-0.5, 0.5, frames * sample_rate).astype(np.float32)
             one = one._replace(waveform=torch.from_numpy(waveform), sample_rate=sample_rate)
+        if 'maskiges' in keys:
+            one = one._replace(maskiges=torch.from_numpy(rng.integers(0, 256, (frames, 3, *size), dtype=np.uint8)))
         inputs.append(one)
         samples.append(_sample(f'dummy/{clip}', clip, frames, size, num_classes, rng))
     return dict(inputs=AVInputs(*zip(*inputs, strict=True)), data_samples=samples)
@@ -53,8 +58,10 @@ def _sample(clip_id: str, index: int, frames: int, size: tuple[int, int], num_cl
     return sample
 
 
-def audio_fields(pipeline: list[dict]) -> tuple[tuple[str, ...], int]:
-    """(keys, sample_rate in Hz) that a config's pipeline packs."""
-    by_type = {step['type'].rpartition('.')[2]: step for step in pipeline}
+def packed_fields(pipeline: list[dict]) -> tuple[tuple[str, ...], int]:
+    """(keys, sample_rate in Hz) of :func:`dummy_batch` for what a config's pipeline packs."""
+    by_type = {type_name(step): step for step in pipeline}
     keys = tuple(by_type.get('PackAVSInputs', {}).get('keys', ('log_mel',)))
+    if 'LoadMaskiges' in by_type:
+        keys += ('maskiges',)
     return keys, by_type.get('LoadAudio', {}).get('sample_rate') or 16000

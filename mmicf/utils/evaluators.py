@@ -1,4 +1,5 @@
 """Metrics of a config, whatever holds them: one dict, a list, or a ``FrameEvaluator`` with metrics of both kinds."""
+from .type_name import type_name
 
 
 def clip_metrics(evaluator: dict | list) -> list[dict]:
@@ -16,7 +17,7 @@ def with_clip_metric(evaluator: dict | list, metric: dict) -> dict | list:
 
 
 def _is_frame_evaluator(evaluator: dict | list) -> bool:
-    return isinstance(evaluator, dict) and evaluator['type'].rpartition('.')[2] == 'FrameEvaluator'
+    return isinstance(evaluator, dict) and type_name(evaluator) == 'FrameEvaluator'
 
 
 def _as_list(metrics: dict | list | tuple) -> list:

@@ -1,4 +1,4 @@
-"""What the analysis tools share: a model and a random batch from a config, its parts, and tables."""
+"""What the analysis tools share: a model and a random batch from a config, and its parts."""
 import argparse
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from prettytable import PrettyTable
 from torch import nn
 
 from mmicf.registry import MODELS
 
 from .complexity import count_flops
-from .dummy_inputs import audio_fields, dummy_batch
+from .dummy_inputs import dummy_batch, packed_fields
 from .model_parts import count_parameters, training_only_names
+from .type_name import type_name
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def without_weights(part: object) -> object:
         return part
     out = {key: without_weights(value) for key, value in part.items()}
     out.update({key: None for key in ('checkpoint', 'pretrained') if isinstance(out.get(key), str)})
-    if str(out.get('type')).rpartition('.')[2] == 'SemanticMemory':
+    if type_name(out) == 'SemanticMemory':
         out['path'] = 'random'
     return out
 
@@ -66,8 +66,8 @@ def build_model(cfg: Config, device: torch.device | str = 'cpu') -> nn.Module:
 
 
 def random_batch(cfg: Config, args: argparse.Namespace) -> dict:
-    """A collated random batch with the audio fields that the config's test pipeline packs."""
-    keys, rate = audio_fields(cfg.test_dataloader.dataset.pipeline)
+    """A collated random batch with the fields that the config's test pipeline packs."""
+    keys, rate = packed_fields(cfg.test_dataloader.dataset.pipeline)
     return dummy_batch(clips=args.clips, frames=args.frames, size=(args.size, args.size), keys=keys, sample_rate=rate,
                        num_classes=cfg.model.get('decode_head', {}).get('num_classes', 2))
 
@@ -100,12 +100,3 @@ def forward_flops(model: nn.Module, batch: dict) -> dict[str, int]:
         if not flops.get(name):  # ICF is never called as a whole: its parts are
             flops[name] = sum(flops.get(f'{name}.{inner}', 0) for inner, _ in part.named_children())
     return flops
-
-
-def table(header: list[str], rows: list[list], align: str = 'r') -> str:
-    """Numbers, right-aligned (or texts, with ``align='l'``), behind a left-aligned first column."""
-    out = PrettyTable(header)
-    out.align = align
-    out.align[header[0]] = 'l'
-    out.add_rows(rows)
-    return out.get_string()

@@ -16,21 +16,22 @@ from torch.profiler import ProfilerActivity, profile
 
 
 class Times(NamedTuple):
-    """Seconds: median and the quartiles around it."""
+    """Seconds: median and the quartiles around it, and the median that the process' threads took of the CPU together."""
     median: float
     low: float
     high: float
+    cpu: float
 
     def __str__(self) -> str:
-        return f'{self.median:.4g} s ({self.low:.4g} to {self.high:.4g})'
+        return f'{self.median:.4g} s ({self.low:.4g} to {self.high:.4g}; {self.cpu:.4g} CPU s)'
 
 
-def summarise(seconds: Sequence[float]) -> Times:
-    """Median and quartiles of at least one measurement."""
+def summarise(seconds: Sequence[float], cpu: Sequence[float]) -> Times:
+    """Of at least one measurement, wall and CPU seconds of each."""
     if len(seconds) == 1:
-        return Times(seconds[0], seconds[0], seconds[0])
+        return Times(*seconds * 3, *cpu)
     low, median, high = statistics.quantiles(seconds, n=4, method='inclusive')
-    return Times(median, low, high)
+    return Times(median, low, high, statistics.median(cpu))
 
 
 class Clock:
@@ -48,16 +49,20 @@ class Clock:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
+    def cpu_now(self) -> float:
+        return time.process_time()
+
     def measure(self, calls: dict[str, Callable[[], object]], *, runs: int, warmup: int) -> dict[str, Times]:
         """Times of each call; the calls take turns, so that a slow moment of the machine meets all of them."""
-        seconds = defaultdict(list)
+        seconds, cpu = defaultdict(list), defaultdict(list)
         for turn in range(warmup + runs):
             for name, call in calls.items():
-                start = self.now()
+                start, cpu_start = self.now(), self.cpu_now()
                 call()
                 if turn >= warmup:
                     seconds[name].append(self.now() - start)
-        return {name: summarise(values) for name, values in seconds.items()}
+                    cpu[name].append(self.cpu_now() - cpu_start)
+        return {name: summarise(seconds[name], cpu[name]) for name in seconds}
 
     def measure_parts(self, parts: dict[str, nn.Module], call: Callable[[], object], *, runs: int,
                       warmup: int) -> dict[str, float]:

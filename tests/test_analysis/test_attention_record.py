@@ -11,7 +11,7 @@ from torch import nn
 from mmicf.analysis.attention_record import attention_weights, fusion_names, look, standing_out
 from mmicf.models.layers import MultiHeadAttention
 from mmicf.registry import MODELS
-from mmicf.utils.dummy_inputs import audio_fields, dummy_batch
+from mmicf.utils.dummy_inputs import dummy_batch, packed_fields
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -62,7 +62,7 @@ def test_models(config, fusion, layers, token):
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).eval()
     assert type(model.get_submodule(fusion_names(model)[0])).__name__ == fusion
-    keys, rate = audio_fields(cfg.test_dataloader.dataset.pipeline)
+    keys, rate = packed_fields(cfg.test_dataloader.dataset.pipeline)
     batch = dummy_batch(clips=2, frames=2, size=(64, 64), keys=keys, sample_rate=rate, num_classes=2)
     if fusion == 'BilateralFusion':
         batch['inputs'] = batch['inputs']._replace(maskiges=batch['inputs'].frames)

@@ -1,4 +1,5 @@
 """Videos as other programs leave them: streams of different lengths, sound with gaps, sound that comes late."""
+import re
 from fractions import Fraction
 
 import av
@@ -64,6 +65,19 @@ def test_streams_that_begin_late_last_until_their_end(tmp_path):
     media = VideoMedia(tmp_path / 'in.mkv')
     assert abs(media.duration - 3) < 0.11 and abs(media.sound_duration - 3) < 0.01  # both end at 5 s
     assert clicks(media, 3) == pytest.approx([1], abs=2e-3)
+
+
+def test_lengths_that_mkvmerge_states(tmp_path):
+    """It writes a language into the tag, which ffmpeg makes part of the tag's name."""
+    write(tmp_path / 'in.mkv', pictures=np.arange(50) / 10, packets=[(0, click(8, 1))])
+    content = (tmp_path / 'in.mkv').read_bytes()
+    # TagString of 19 bytes → one of 13, and TagLanguage in the place that is left.
+    content, changed = re.subn(rb'\x44\x87\x93(00:00:\d\d\.\d{4})\d{5}\0', b'\x44\x87\x8d\\1\x44\x7a\x83eng', content)
+    (tmp_path / 'in.mkv').write_bytes(content)
+    with av.open(str(tmp_path / 'in.mkv')) as file:
+        assert changed == 2 and [list(stream.metadata) for stream in file.streams] == [['DURATION-eng']] * 2
+    media = VideoMedia(tmp_path / 'in.mkv')
+    assert abs(media.duration - 5) < 0.11 and abs(media.sound_duration - 8) < 0.01
 
 
 def test_without_stated_lengths_the_file_s_own_counts(tmp_path):

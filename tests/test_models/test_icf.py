@@ -206,8 +206,8 @@ def test_a_host_without_context_must_say_its_width():
 
 def test_building_for_a_test_imports_no_foundation_model():
     """As tools/test.py builds it: neither open_clip, laion_clap nor diffusers is loaded (mmpretrain imports transformers)."""
-    code = ('import sys; from mmengine.config import Config; from mmicf.utils.setup_env import drop_training_parts, '
-            'register_all_modules; from mmicf.registry import MODELS; register_all_modules(); '
+    code = ('import sys; from mmengine.config import Config; from mmicf.utils.run_config import drop_training_parts; '
+            'from mmicf.utils.setup_env import register_all_modules; from mmicf.registry import MODELS; register_all_modules(); '
             "cfg = Config.fromfile('configs/icf/icf_tiny_synthetic.py'); drop_training_parts(cfg); MODELS.build(cfg.model).eval(); "
             "print([m for m in ('open_clip', 'laion_clap', 'diffusers') if m in sys.modules])")
     out = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)

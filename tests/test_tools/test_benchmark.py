@@ -67,6 +67,15 @@ def test_no_file_of_weights_is_read(tool):
     assert number(r'([\d.]+) GFLOPs \(', tool('get_flops.py', *ddeseg)) > 0
 
 
+def test_maskiges_are_made_up_for_a_model_that_sees_them(tool, tmp_path):
+    cfg = Config.fromfile(ROOT / 'configs/combo/combo_tiny_synthetic.py')
+    cfg.model.update(maskige_encoder='shared', maskige_channels=cfg.model.decode_head.pixel_decoder.in_channels)
+    cfg.test_dataloader.dataset.pipeline.insert(2, dict(type='LoadMaskiges', data_root='absent', maskige_root='absent'))
+    cfg.dump(tmp_path / 'maskiges.py')
+    out = tool('benchmark.py', tmp_path / 'maskiges.py', '--device', 'cpu', '--size', 64, '--frames', 1, '--runs', 1, '--train')
+    assert number(r'forward: ([\d.e-]+) s', out) > 0 and number(r'training step [^:]*: ([\d.e-]+) s', out) > 0
+
+
 @MODELS.register_module()
 class SegmentorWithExtra(AVSegmentor):
     """Has another part in ICF's place; counts how often it took part."""

@@ -19,11 +19,25 @@ def test_it_prints_a_row_for_each_size(monkeypatch, capsys):
     assert [row[:3] for row in rows] == [['2', '3', 'W2'], ['2', '3', 'D'], ['6', '3', 'W2'], ['6', '3', 'D']]
     assert [row[4].startswith('~') for row in rows] == [False, False, True, True]  # six clips are scaled from three
     for row in rows:
-        low, dense, ratio = (float(re.search(r'[\d.e+]+', cell)[0]) for cell in row[3:6])
-        assert ratio == pytest.approx(dense / low, rel=0.05, abs=0.51)
-        low_mib, dense_mib = (float(cell.lstrip('~')) for cell in row[6:])
+        for cells in (row[3:6], row[6:9]):
+            low, dense, ratio = (float(re.search(r'[\d.e+]+', cell)[0]) for cell in cells)
+            assert ratio == pytest.approx(dense / low, rel=0.05, abs=0.51)
+        low_mib, dense_mib = (float(cell.lstrip('~')) for cell in row[9:])
         assert 0 < low_mib < dense_mib
     assert float(re.search(r'differ by at most ([\d.e-]+) in float64', out)[1]) < 1e-4
+
+
+def test_backward_is_taken_only_where_it_is_timed():
+    tool, seen = runpy.run_path(str(TOOL)), []
+
+    def form(x, y, gamma):
+        seen.append((torch.is_grad_enabled(), x.requires_grad, gamma))
+        x.register_hook(lambda grad: seen.append('backward')) if x.requires_grad else None
+        return x * y
+
+    for backward in (False, True):
+        tool['step'](form, torch.ones(2), torch.ones(2), 0.1, backward)()
+    assert seen == [(False, False, 0.1), (True, True, 0.1), 'backward']
 
 
 def test_both_forms_have_one_gradient():

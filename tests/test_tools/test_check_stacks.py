@@ -34,3 +34,13 @@ def test_upstream_s_versions_fit_the_extra():
 def test_it_installs_the_same_torch_as_setup_env():
     torch = re.search(r"'torch==2\.\d+\.\*' 'torchvision==0\.\d+\.\*' 'torchaudio==2\.\d+\.\*'", TEXT)[0]
     assert torch in (ROOT / 'tools/setup_env.sh').read_text(encoding='utf-8')
+
+
+def test_torch_of_every_stack_is_one_that_the_package_allows():
+    package = configparser.ConfigParser()
+    package.read(ROOT / 'setup.cfg')
+    lines = [line for line in package['options']['install_requires'].split('\n') if line and not line.startswith('#')]
+    allowed = next(requirement.specifier for requirement in map(Requirement, lines) if requirement.name == 'torch')
+    versions = re.findall(r"'torch==(2\.\d+)\.\*'", TEXT)
+    assert len(versions) == 2 and all(allowed.contains(f'{version}.0') for version in versions)
+    assert not allowed.contains('2.4.1')  # without torch.serialization.safe_globals

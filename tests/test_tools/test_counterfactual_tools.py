@@ -69,7 +69,7 @@ def test_cached_anchors_equal_computed_ones(root, tool, small_towers, tmp_path):
     assert len(before) == 4 and tool(*command) is None
     assert before == {p: p.stat().st_mtime_ns for p in out.glob('*.npz')}  # nothing is made twice
     assert json.loads((out / 'settings.json').read_text())['clap'] == 'a.pt'
-    with pytest.raises(ValueError, match=r'settings\.json: found'):
+    with pytest.raises(FileExistsError, match=r'settings\.json: found'):
         tool(*command[:4], '--clip', 'other.bin', '--splits', 'train')
 
 

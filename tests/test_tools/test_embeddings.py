@@ -94,7 +94,7 @@ def test_models_without_what_the_tools_read_are_refused(tmp_path, monkeypatch):
     host = (ROOT / 'projects/icf_in_mmseg/configs/segformer_audio_synthetic.py', tmp_path / 'host.pth')
     baseline = make_model(tmp_path, 'icf/baseline_tiny_synthetic.py', tmp_path)
     ddeseg = make_model(tmp_path, 'ddeseg/ddeseg_tiny_synthetic.py', tmp_path, name='ddeseg')
-    found = 'found AVEncoderDecoder with SegformerHead and no extract_audio'
+    found = 'found AVEncoderDecoder with SegformerHead and no extract_maps'
     for tool, arguments, message in (
             ('embeddings', host, found), ('retrieval', host, found), ('probe_counterfactual', host, found),
             ('embeddings', (*ddeseg, '--kind', 'audio_embed'), r'found DDESeg with \w+ and no decode_head\.embed; this tool'),

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from mmicf.datasets.synthetic_layouts import ClipJob, write_clip, write_tables
 from mmicf.registry import MODELS
@@ -64,14 +67,27 @@ def test_comparison_scores_three_kinds_of_sound(run):
     assert log.stat().st_mtime_ns == before
 
 
-def test_a_finished_run_with_other_options_is_refused(tmp_path):
+def test_a_finished_run_with_other_options_is_refused_before_any_training(tmp_path, monkeypatch):
+    """The folder of the last of four runs holds one with other options."""
     compare = runpy.run_path(str(ROOT / 'tools/analysis_tools/compare_configs.py'))
-    (tmp_path / 'finished').write_text('a.b=2')
-    args = Namespace(jobs=1, cfg_options=['a.b=2'])
+    trained = []
+    monkeypatch.setitem(compare['main'].__globals__, 'train', lambda *run: trained.append(run))
+    folder = tmp_path / 'b/seed1'
+    folder.mkdir(parents=True)
+    (folder / 'finished').write_text('a.b=2')
+    monkeypatch.setattr(sys, 'argv', ['compare_configs.py', 'a.py', 'b.py', '--seeds', '0', '1', '--out', str(tmp_path),
+                                      '--cfg-options', 'a.b=3'])
+    with pytest.raises(ValueError, match=r'b/seed1 holds a run with --cfg-options a\.b=2, not a\.b=3; give another --out'):
+        compare['main']()
+    assert not trained
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    compare = runpy.run_path(str(ROOT / 'tools/analysis_tools/compare_configs.py'))
+    (tmp_path / 'finished').write_text('a.b=2 c=1')
+    args = Namespace(jobs=1, cfg_options=['c=1', 'a.b=2'])  # the same ones
+    compare['check_finished']([tmp_path, tmp_path / 'none'], args)
     compare['train']('no_such_config.py', 0, tmp_path, args)
-    args.cfg_options = ['a.b=3']
-    with pytest.raises(ValueError, match=r'--cfg-options a\.b=2, not a\.b=3; give another --out'):
-        compare['train']('no_such_config.py', 0, tmp_path, args)
 
 
 def test_means_and_spreads_over_seeds():
@@ -119,12 +135,22 @@ def test_published_model_is_the_baseline_s(run, tmp_path):
     assert set(content) == {'meta', 'state_dict'} and 'optimizer' not in content
 
 
-def test_published_weights_may_be_the_averaged_ones():
+def test_of_a_run_with_ema_the_averaged_weights_are_published():
     published = runpy.run_path(str(ROOT / 'tools/model_converters/publish_model.py'))['published_state']
-    state = {'head.w': torch.zeros(1), 'icf.text.q': torch.zeros(1), 'icf.counterfactual.x': torch.zeros(1)}
-    content = dict(state_dict=state, ema_state_dict={'steps': torch.tensor(3), **{f'module.{k}': v + 1 for k, v in state.items()}})
-    assert published(content) == {'head.w': torch.zeros(1)}
-    assert published(content, ema=True) == {'head.w': torch.ones(1)}
-    assert set(published(content, keep_text=True)) == {'head.w', 'icf.text.q'}
-    with pytest.raises(ValueError, match='ema_state_dict'):
-        published(dict(state_dict=state), ema=True)
+    model = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ('head', 'icf')})
+    runner, hook = SimpleNamespace(model=model, iter=0), EMAHook(momentum=0.1)
+    hook.before_run(runner)
+    for value in (0., 1.):
+        for parameter in model.parameters():
+            nn.init.constant_(parameter, value)
+        hook.after_train_iter(runner, 0)
+    content = dict(state_dict=model.state_dict())
+    hook.before_save_checkpoint(runner, content)
+    assert published(content) == {'head.weight': torch.tensor([[0.1]])}
+
+
+def test_the_text_is_published_where_the_decoder_reads_it():
+    published = runpy.run_path(str(ROOT / 'tools/model_converters/publish_model.py'))['published_state']
+    state = {name: torch.zeros(1) for name in ('head.w', 'icf.text.q', 'icf.counterfactual.x')}
+    assert set(published(dict(state_dict=state))) == {'head.w'}
+    assert set(published(dict(state_dict=state), keep_text=True)) == {'head.w', 'icf.text.q'}

@@ -69,17 +69,28 @@ def test_what_cannot_be_read_is_named_and_left_out(root, tool, tmp_path):
     picture = sorted((broken / clip / 'frames').iterdir())[0]
     picture.write_text('no picture')
     assert str(picture) in tool(broken, copy, '--processes', 1)
-    assert not (copy / clip).exists()
+    assert list((copy / clip.parent).iterdir()) == []  # nor is there a half copy
+
+
+def test_what_a_killed_run_left_is_replaced(root, tool, tmp_path):
+    copy, clip = tmp_path / 'small', sorted(path.parent for path in root.rglob('frames'))[0].relative_to(root)
+    assert tool(root, copy, '--size', 48, '--processes', 1) is None
+    whole = {path.relative_to(copy) for path in copy.rglob('*')}
+    half = copy / clip.parent / f'.{clip.name}.part'
+    (copy / clip).rename(half)
+    (half / 'old').mkdir()
+    assert tool(root, copy, '--size', 48, '--processes', 1) is None
+    assert {path.relative_to(copy) for path in copy.rglob('*')} == whole
 
 
 def test_clips_of_two_sizes_do_not_mix(root, tool, tmp_path):
     copy = tmp_path / 'small'
     assert tool(root, copy, '--size', 48, '--processes', 1) is None
     before = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
-    with pytest.raises(ValueError, match=r"settings\.json: found {'size': 48}, expected {'size': 32}; choose another folder"):
+    with pytest.raises(FileExistsError, match=r"settings\.json: found {'size': 48}, expected {'size': 32}; choose another folder"):
         tool(root, copy, '--size', 32)
     (copy / 'settings.json').unlink()
-    with pytest.raises(ValueError, match=r'holds clips but no settings\.json'):
+    with pytest.raises(FileExistsError, match=r'small: found a folder that is not empty and has no settings\.json'):
         tool(root, copy, '--size', 48)
     after = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
     assert before.keys() - after.keys() == {copy / 'settings.json'} and all(before[path] == after[path] for path in after)

@@ -62,6 +62,10 @@ def test_a_set_without_classes_has_no_off_screen_row(tmp_path, monkeypatch, caps
     table.write_text('vid,uid,s_min,s_sec,a_obj,split,label\n' + ''.join(lines))
     run_tool(monkeypatch, 'robustness', *arguments, '--categories', table)
     assert list(read(tmp_path / 'out')) == ['original', 'silence', 'noise', 'off-screen', 'shuffled']
+    made = tmp_path / 'out/categories.json'
+    own = made.rename(tmp_path / 'own.json')
+    run_tool(monkeypatch, 'robustness', *arguments, '--cfg-options', f'test_dataloader.dataset.categories={own}')
+    assert list(read(tmp_path / 'out')) == ['original', 'silence', 'noise', 'off-screen', 'shuffled'] and not made.exists()
     assert 'no row for' not in capsys.readouterr().out
     table.write_text('vid,uid,s_min,s_sec,a_obj,split,label\n' + ''.join(line.replace('man', 'dog') for line in lines))
     monkeypatch.setattr(Runner, 'test', lambda self: pytest.fail('ran a test before it said that a row cannot be had'))

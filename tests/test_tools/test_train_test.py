@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import runpy
+import shutil
 import socket
 import subprocess
 import sys
@@ -112,6 +113,19 @@ def test_dist_test_gives_the_metric_of_one_process(toy_config, one_process, tmp_
     call('bash', 'tools/dist_test.sh', toy_config, checkpoint, 2, '--work-dir', tmp_path / 'two', PORT=free_port())
     one, two = (json.loads(next((tmp_path / d).glob('*/*.json')).read_text())['JF'] for d in ('one', 'two'))
     assert one == pytest.approx(two, rel=1e-6) and one != 0
+
+
+def test_a_test_leaves_the_training_s_config_alone(toy_config, tmp_path, monkeypatch):
+    """Also if it is given that config, which names the training's work dir."""
+    monkeypatch.chdir(tmp_path)
+    main('train.py', toy_config)
+    written = Path(Config.fromfile(toy_config).work_dir, 'toy.py')
+    before = written.read_text()
+    for config in (toy_config, written):
+        main('test.py', config, written.with_name('iter_10.pth'))
+        assert written.read_text() == before
+        [result] = written.parent.glob('test/*/*.json')
+        shutil.rmtree(result.parent)  # folders are named by the second; the next test may begin within it
 
 
 def test_checkpoint_of_another_model_is_refused(toy_config, one_process, tmp_path):

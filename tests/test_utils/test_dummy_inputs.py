@@ -2,7 +2,7 @@
 import torch
 
 from mmicf.models import AVDataPreprocessor
-from mmicf.utils.dummy_inputs import audio_fields, dummy_batch
+from mmicf.utils.dummy_inputs import dummy_batch, packed_fields
 
 
 def test_batch_passes_the_preprocessor():
@@ -22,8 +22,14 @@ def test_unused_audio_is_left_out():
     assert inputs.log_mel == (None, ) and inputs.frames[0].shape == (5, 3, 224, 224)
 
 
-def test_audio_fields_of_a_pipeline():
+def test_packed_fields_of_a_pipeline():
     pipeline = [dict(type='LoadFrames'), dict(type='mmicf.LoadAudio', sample_rate=48000),
                 dict(type='PackAVSInputs', keys=['waveform'])]
-    assert audio_fields(pipeline) == (('waveform', ), 48000)
-    assert audio_fields([dict(type='LoadLogMel'), dict(type='PackAVSInputs')]) == (('log_mel', ), 16000)
+    assert packed_fields(pipeline) == (('waveform', ), 48000)
+    assert packed_fields([dict(type='LoadLogMel'), dict(type='PackAVSInputs')]) == (('log_mel', ), 16000)
+    assert packed_fields([dict(type='mmicf.LoadMaskiges'), dict(type='PackAVSInputs')]) == (('log_mel', 'maskiges'), 16000)
+
+
+def test_maskiges_are_other_pictures_than_the_frames():
+    inputs = AVDataPreprocessor()(dummy_batch(clips=1, frames=2, size=(30, 50), keys=('maskiges', )))['inputs']
+    assert inputs.maskiges.shape == inputs.frames.shape and (inputs.maskiges != inputs.frames).any()

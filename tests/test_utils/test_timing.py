@@ -15,6 +15,9 @@ class Manual(Clock):
     def now(self):
         return self.time
 
+    def cpu_now(self):
+        return 2 * self.time  # two threads
+
 
 class Waits(nn.Module):
 
@@ -28,8 +31,8 @@ class Waits(nn.Module):
 
 
 def test_summary():
-    assert summarise([5, 1, 2, 3, 4]) == (3, 2, 4)
-    assert summarise([7.]) == (7., 7., 7.)
+    assert summarise([5, 1, 2, 3, 4], [9, 6, 7, 8, 6.5]) == (3, 2, 4, 7)
+    assert summarise([7.], [9.]) == (7., 7., 7., 9.)
 
 
 def test_calls_take_turns_and_warm_up_is_left_out():
@@ -37,7 +40,7 @@ def test_calls_take_turns_and_warm_up_is_left_out():
     slow, fast = Waits(clock, [100, 1, 2, 3]), Waits(clock, [50, 10, 10, 10])
     times = clock.measure({'slow': lambda: order.append('s') or slow(0), 'fast': lambda: order.append('f') or fast(0)},
                           runs=3, warmup=1)
-    assert times['slow'].median == 2 and times['fast'] == (10, 10, 10)
+    assert times['slow'].median == 2 and times['fast'] == (10, 10, 10, 20)
     assert ''.join(order) == 'sfsfsfsf'
 
 

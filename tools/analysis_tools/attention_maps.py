@@ -28,7 +28,7 @@ from mmicf.analysis.figure_file import save_figure
 from mmicf.analysis.map_grid import MapRow, draw_map_grid
 from mmicf.datasets.base import BaseAVDataset
 from mmicf.registry import DATASETS
-from mmicf.utils.setup_env import drop_training_parts, silent_pipeline
+from mmicf.utils.run_config import drop_training_parts, silent_pipeline
 from mmicf.utils.trained_model import load_trained
 
 

@@ -15,9 +15,9 @@ from mmicf.utils.model_report import (
     parameter_line,
     parts_of,
     random_batch,
-    table,
 )
-from mmicf.utils.setup_env import amp_optim_wrapper
+from mmicf.utils.run_config import amp_optim_wrapper
+from mmicf.utils.text_table import table
 from mmicf.utils.timing import Clock
 
 

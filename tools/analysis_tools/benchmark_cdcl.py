@@ -1,8 +1,9 @@
 #!/usr/bin/env python
-"""Time and memory of CDCL's pairwise distances: exact low-rank form against the dense D×D form, forward and backward.
+"""Time and memory of CDCL's pairwise distances, exact low-rank form against dense D×D form: forward alone, and with backward.
 
-The dense form takes one ``eigh`` per clip and one ``eigvalsh`` per pair, batched over pairs. It is measured on a block of at most
-``--block`` × ``--block`` clips; for more clips its per-clip part is scaled by B and its per-pair part by B².
+The dense form takes one ``eigh`` per clip and one ``eigvalsh`` per pair, batched over pairs (where a backward follows, torch's
+``eigvalsh`` finds the vectors, too). It is measured on a block of at most ``--block`` × ``--block`` clips; for more clips its
+per-clip part is scaled by B and its per-pair part by B².
 """
 import argparse
 import math
@@ -11,10 +12,10 @@ from itertools import product
 
 import torch
 import torch.nn.functional as F
-from prettytable import PrettyTable
 from torch import Tensor
 
 from mmicf.models.losses.set_distance import DistributionDistance, at, halves
+from mmicf.utils.text_table import table
 from mmicf.utils.timing import Clock, allocated_peak
 
 GAMMA, EPS = 0.1, 1e-3
@@ -65,24 +66,25 @@ def dense(x: Tensor, y: Tensor, gamma: float) -> Tensor:
     return w2 + gamma * (entropy_x[:, None] + entropy_y) if gamma else w2
 
 
-def step(function: Callable[[Tensor, Tensor, float], Tensor], x: Tensor, y: Tensor, gamma: float) -> Callable[[], None]:
-    """Forward and backward of the pairwise distances."""
+Form = Callable[[Tensor, Tensor, float], Tensor]
+
+
+def step(function: Form, x: Tensor, y: Tensor, gamma: float, backward: bool) -> Callable[[], None]:
+    """The pairwise distances and, if asked for, their backward."""
 
     def run() -> None:
-        leaves = x.detach().requires_grad_(), y.detach().requires_grad_()
-        function(*leaves, gamma).sum().backward()
+        with torch.set_grad_enabled(backward):
+            leaves = x.detach().requires_grad_(backward), y.detach().requires_grad_(backward)
+            total = function(*leaves, gamma).sum()
+        if backward:
+            total.backward()
 
     return run
 
 
-def clip_step(x: Tensor) -> Callable[[], None]:
-    """Forward and backward of the dense form's part that is done once per clip."""
-
-    def run() -> None:
-        leaf = x.detach().requires_grad_()
-        sum(part.sum() for part in dense_clips(leaf)).backward()
-
-    return run
+def clip_step(x: Tensor, backward: bool) -> Callable[[], None]:
+    """The dense form's part that is done once per clip."""
+    return step(lambda x, _, __: sum(part.sum() for part in dense_clips(x)), x, x, 0., backward)
 
 
 def unit_clips(clips: int, frames: int, dims: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -108,37 +110,46 @@ def repeated(call: Callable[[], None], clock: Clock) -> tuple[Callable[[], None]
 
 def measure(args: argparse.Namespace, clips: int, frames: int, gamma: float) -> tuple[list[str], float]:
     """A row of the table, and the largest difference between the two forms in float64."""
-    device, clock = torch.device(args.device), Clock(args.device)
+    device = torch.device(args.device)
     x, y = unit_clips(clips, frames, args.dims, device)
     block = min(clips, args.block)
     small = x[:block], y[:block]
-    calls = {'low-rank': step(low_rank, x, y, gamma), 'dense': step(dense, *small, gamma)}
-    if block < clips:
-        calls['clips'] = clip_step(torch.cat(small) if gamma else small[0])
-    turns = {name: repeated(call, clock) for name, call in calls.items()}
-    times = clock.measure({name: turn for name, (turn, _) in turns.items()}, runs=args.runs, warmup=1)
-    seconds = {name: times[name].median / count for name, (_, count) in turns.items()}
-    scale, per_clip = clips / block, min(seconds.get('clips', 0.), seconds['dense'])
-    dense_seconds = per_clip * scale + (seconds['dense'] - per_clip) * scale**2
+    scale, mark = clips / block, '' if block == clips else '~'
+    row = [clips, frames, 'D' if gamma else 'W2']
+    for backward in (False, True):
+        calls = {'low-rank': step(low_rank, x, y, gamma, backward), 'dense': step(dense, *small, gamma, backward),
+                 'clips': clip_step(torch.cat(small) if gamma else small[0], backward)}
+        if block == clips:
+            del calls['clips']
+        seconds = median_seconds(calls, Clock(device), args.runs)
+        per_clip = min(seconds.get('clips', 0.), seconds['dense'])
+        dense_seconds = per_clip * scale + (seconds['dense'] - per_clip) * scale**2
+        row += [f'{1e3 * seconds["low-rank"]:.4g}', f'{mark}{1e3 * dense_seconds:.4g}',
+                f'{mark}{dense_seconds / seconds["low-rank"]:.0f}']
     memory = allocated_peak(calls['low-rank'], device), allocated_peak(calls['dense'], device) * scale**2
-    mark = '' if scale == 1 else '~'
     low, high = (form(*(t.double() for t in small), gamma) for form in (low_rank, dense))
-    return [clips, frames, 'D' if gamma else 'W2', f'{1e3 * seconds["low-rank"]:.4g} ms', f'{mark}{1e3 * dense_seconds:.4g} ms',
-            f'{mark}{dense_seconds / seconds["low-rank"]:.0f}', f'{memory[0]:.3g}', f'{mark}{memory[1]:.3g}'], \
-        float((low - high).abs().max())
+    return [*row, f'{memory[0]:.3g}', f'{mark}{memory[1]:.3g}'], float((low - high).abs().max())
+
+
+def median_seconds(calls: dict[str, Callable[[], None]], clock: Clock, runs: int) -> dict[str, float]:
+    """Of each call, which take turns."""
+    turns = {name: repeated(call, clock) for name, call in calls.items()}
+    times = clock.measure({name: turn for name, (turn, _) in turns.items()}, runs=runs, warmup=1)
+    return {name: times[name].median / count for name, (_, count) in turns.items()}
 
 
 def main() -> None:
     args = parse_args()
-    table = PrettyTable(['B', 'T', 'of', 'low-rank', 'dense', 'dense / low-rank', 'low-rank MiB', 'dense MiB'])
-    errors = []
+    timed = [f'{passes}: {name}' for passes in ('F', 'F+B') for name in ('low-rank', 'dense', 'ratio')]
+    rows, errors = [], []
     for frames, clips, gamma in product(args.frames, args.clips, (0., GAMMA)):
         row, error = measure(args, clips, frames, gamma)
-        table.add_row(row)
+        rows.append(row)
         errors.append(error)
-    print(f'Distances of all B×B pairs of clips, forward and backward: W2 = squared Wasserstein, D = W2 + {GAMMA} × entropies.\n'
-          f'Rows {args.dims} wide, float32, {args.device}, {torch.get_num_threads()} threads, median of {args.runs}')
-    print(table)
+    print(f'Distances of all B×B pairs of clips: W2 = squared Wasserstein, D = W2 + {GAMMA} × entropies. Milliseconds of the '
+          f'forward alone (F)\nand with backward (F+B), MiB of F+B. Rows {args.dims} wide, float32, {args.device}, '
+          f'{torch.get_num_threads()} threads, median of {args.runs}')
+    print(table(['B', 'T', 'of', *timed, 'low-rank MiB', 'dense MiB'], rows))
     print(f'~ scaled from {args.block}×{args.block} clips, all pairs in one batch; the two forms differ by at most '
           f'{max(errors):.1e} in float64 (the dense root adds 1e-12 to each eigenvalue, up to '
           f'{2 * args.dims * math.sqrt(1e-12):.1e})')

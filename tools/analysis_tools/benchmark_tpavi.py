@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmicf.models.tpavi import TPAVIAttention
-from mmicf.utils.model_report import table
+from mmicf.utils.text_table import table
 from mmicf.utils.timing import Clock, allocated_peak
 
 

@@ -16,6 +16,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmicf.apis.video_file import write_video
+from mmicf.utils.type_name import type_name
 from mmicf.visualization import AVSLocalVisualizer
 
 FRAME_RATE = 8  # pictures per second of videos
@@ -75,9 +76,9 @@ def play(visualizer: AVSLocalVisualizer, item: dict, out_file: Path) -> bool:
 def pack_waveform(dataset: ConfigDict) -> None:
     """Have the pipeline of a dataset hand over the waveform that it loads."""
     pipeline = dataset.get('pipeline') or []
-    if any(step['type'].rpartition('.')[2] == 'LoadAudio' for step in pipeline):
+    if any(type_name(step) == 'LoadAudio' for step in pipeline):
         for step in pipeline:
-            if step['type'].rpartition('.')[2] == 'PackAVSInputs':
+            if type_name(step) == 'PackAVSInputs':
                 step['keys'] = tuple(dict.fromkeys([*step.get('keys', ('log_mel', )), 'waveform']))
 
 

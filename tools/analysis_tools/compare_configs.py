@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from mmengine.runner import Runner
 
 from mmicf.utils.checkpoint import use_safe_loading
 from mmicf.utils.evaluators import with_clip_metric
-from mmicf.utils.model_report import table
-from mmicf.utils.setup_env import checkpoint_check, drop_training_parts, silent_pipeline
+from mmicf.utils.run_config import checkpoint_check, drop_training_parts, silent_pipeline
+from mmicf.utils.text_table import table
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ('J', 'F', 'shuffled J', 'silent area')
@@ -37,18 +38,30 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def options_text(args: argparse.Namespace) -> str:
+    """``--cfg-options`` as the file ``finished`` of a run holds them."""
+    return ' '.join(sorted(args.cfg_options))
+
+
+def check_finished(work_dirs: Sequence[Path], args: argparse.Namespace) -> None:
+    """Raises:
+        ValueError: one of these folders holds a finished run with other ``--cfg-options``.
+    """
+    options = options_text(args)
+    for path in (work_dir / 'finished' for work_dir in work_dirs):
+        if path.is_file() and path.read_text() != options:
+            raise ValueError(f'{path.parent} holds a run with --cfg-options {path.read_text() or "none"}, not {options or "none"}; '
+                             'give another --out')
+
+
 def train(config: str, seed: int, work_dir: Path, args: argparse.Namespace) -> None:
     """Trains one config in a process of its own, unless ``work_dir`` holds the finished run.
 
     Raises:
-        ValueError: that run was trained with other ``--cfg-options``.
         RuntimeError: the training failed.
     """
-    finished, options = work_dir / 'finished', ' '.join(sorted(args.cfg_options))
+    finished = work_dir / 'finished'
     if finished.is_file():
-        if finished.read_text() != options:
-            found = finished.read_text() or 'none'
-            raise ValueError(f'{work_dir} holds a run with --cfg-options {found}, not {options or "none"}; give another --out')
         return
     work_dir.mkdir(parents=True, exist_ok=True)
     threads = max(1, int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1)) // args.jobs)
@@ -58,7 +71,7 @@ def train(config: str, seed: int, work_dir: Path, args: argparse.Namespace) -> N
         code = subprocess.run(command, stdout=log, stderr=log, env={**os.environ, 'OMP_NUM_THREADS': str(threads)}).returncode
     if code:
         raise RuntimeError(f'{config} with seed {seed} failed with exit status {code}; see {work_dir}/output.txt')
-    finished.write_text(options)
+    finished.write_text(options_text(args))
 
 
 def test(work_dir: Path, sound: str) -> dict[str, float]:
@@ -101,6 +114,7 @@ def main() -> None:
         raise ValueError(f'configs must differ in their file names, got {names}')
     # Seed by seed, so that configs meet the same load of the machine.
     runs = [(config, seed, out / Path(config).stem / f'seed{seed}') for seed in args.seeds for config in args.configs]
+    check_finished([work_dir for *_, work_dir in runs], args)
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda run: train(*run, args), runs))
     rows = []

@@ -24,7 +24,7 @@ from mmicf.datasets.base import BaseAVDataset
 from mmicf.datasets.transforms import ClipResize, LoadAudio, LoadFrames, LoadLogMel, LogMel
 from mmicf.evaluation import AVSBenchMetric
 from mmicf.evaluation.scene_complexity import QUADRANTS, picture_change, quadrant_of, quadrant_scores, sound_change
-from mmicf.utils.model_report import table
+from mmicf.utils.text_table import table
 
 COLOURS = ('C7', 'C0', 'C1', 'C3')
 

@@ -23,7 +23,7 @@ from mmicf.analysis.clip_categories import categories_file
 from mmicf.analysis.compared_models import ComparedModel, add_models_argument, check_models
 from mmicf.analysis.figure_file import new_figure, save_figure
 from mmicf.datasets.offscreen import class_names, set_categories
-from mmicf.utils.setup_env import drop_training_parts
+from mmicf.utils.run_config import drop_training_parts
 from mmicf.utils.trained_model import batches_of, load_trained, require_parts, split_loader
 
 KINDS = ('audio', 'visual', 'audio-visual', 'audio_embed', 'visual_embed')
@@ -102,7 +102,7 @@ def splits_of(source: ComparedModel, args: argparse.Namespace) -> tuple[Frames, 
     if args.data_root:
         cfg.test_dataloader.dataset.data_root = args.data_root
     model = load_trained(cfg, source.checkpoint)
-    require_parts(model, source.config, 'extract_audio', *['decode_head.embed'] * args.kind.endswith('_embed'))
+    require_parts(model, source.config, 'extract_maps', *['decode_head.embed'] * args.kind.endswith('_embed'))
     return collect(model, cfg, 'train', args), collect(model, cfg, 'test', args)
 
 

@@ -19,11 +19,13 @@ import argparse
 from mmengine.config import Config
 from mmengine.utils import ProgressBar
 
-from mmicf.analysis.compared_models import SETS, add_set_arguments, build_set
+from mmicf.analysis.compared_models import add_set_arguments, build_set
 from mmicf.analysis.saved_masks import check_masks, saved_clip
 from mmicf.analysis.scored_size import pipeline_size, size_text
+from mmicf.datasets import SETS
 from mmicf.evaluation import AVSBenchMetric, AVSConfusionMetric
 from mmicf.utils.evaluators import clip_metrics
+from mmicf.utils.type_name import type_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,10 +47,11 @@ def settings_of(config: str, dataset: str) -> tuple[tuple[int, int] | None, dict
     """
     cfg = Config.fromfile(config)
     tested = cfg.test_dataloader.dataset
-    if tested['type'].rpartition('.')[2] != SETS[dataset].__name__:
+    if type_name(tested) != SETS[dataset].__name__:
         raise ValueError(f'{config} tests on {tested["type"]}, expected {SETS[dataset].__name__} for --dataset {dataset}')
-    found = {metric.pop('type').rpartition('.')[2]: metric for metric in clip_metrics(cfg.test_evaluator)}
+    found = {type_name(metric): metric for metric in clip_metrics(cfg.test_evaluator)}
     for metric in found.values():
+        metric.pop('type')
         metric.pop('per_class_out', None)  # --per-class says where
     return pipeline_size(tested.pipeline), found.get('AVSBenchMetric', {}), found.get('AVSConfusionMetric', {})
 

@@ -10,9 +10,9 @@ from mmicf.utils.model_report import (
     load_config,
     parts_of,
     random_batch,
-    table,
 )
-from mmicf.utils.setup_env import drop_training_parts
+from mmicf.utils.run_config import drop_training_parts
+from mmicf.utils.text_table import table
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ from mmicf.models.counterfactuals.rotating import token_cosine, unit_variance
 from mmicf.models.layers import frames_by_clip
 from mmicf.registry import MODELS
 from mmicf.structures import FactualText
-from mmicf.utils.model_report import table
 from mmicf.utils.random import clip_generator, publish_iteration
+from mmicf.utils.text_table import table
 from mmicf.utils.trained_model import batches_of, load_trained, require_parts, split_loader
 
 SYNTHETIC_DIMS, SYNTHETIC_RANK, SYNTHETIC_TOKENS, SYNTHETIC_FRAMES = 128, 16, 8, 5
@@ -128,7 +128,7 @@ def texts_and_counterfactual(args: argparse.Namespace) -> tuple[list[tuple], lis
     if args.data_root:
         cfg.test_dataloader.dataset.data_root = args.data_root
     model = load_trained(cfg, args.checkpoint)
-    require_parts(model, args.config, 'extract_audio', 'icf.text', 'icf.counterfactual.denoiser')
+    require_parts(model, args.config, 'extract_maps', 'icf.text', 'icf.counterfactual.denoiser')
     train, test = (fixed(collect(model, split_loader(cfg, split, args.batch_size))) for split in ('train', 'test'))
     return train, test, cfg.model.icf.counterfactual
 

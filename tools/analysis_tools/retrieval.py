@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmicf.models.layers import frames_by_clip
 from mmicf.models.losses import gaussian_w2
-from mmicf.utils.model_report import table
+from mmicf.utils.text_table import table
 from mmicf.utils.trained_model import batches_of, load_trained, require_parts, split_loader
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     if args.data_root:
         cfg.test_dataloader.dataset.data_root = args.data_root
     model = load_trained(cfg, args.checkpoint)
-    require_parts(model, args.config, 'extract_audio', 'decode_head.embed', 'icf.contrast')
+    require_parts(model, args.config, 'extract_maps', 'decode_head.embed', 'icf.contrast')
     visual, audio = embeddings(model, split_loader(cfg, args.split, args.batch_size))
     _, exchanged = embeddings(model, split_loader(cfg, args.split, args.batch_size, 0))
     rows = [[name, f'{recall_at_one(visual, other):.1f}', f'{100 / len(visual):.1f}']

@@ -28,8 +28,9 @@ from mmicf.datasets.synthetic_truth import scene_categories
 from mmicf.registry import DATASETS
 from mmicf.utils.checkpoint import use_safe_loading
 from mmicf.utils.evaluators import clip_metrics
-from mmicf.utils.model_report import table
-from mmicf.utils.setup_env import checkpoint_check, drop_training_parts
+from mmicf.utils.run_config import checkpoint_check, drop_training_parts
+from mmicf.utils.text_table import table
+from mmicf.utils.type_name import type_name
 
 COLUMNS = ('J', 'F', 'JF', 'area', 'empty_J')
 
@@ -55,7 +56,7 @@ def after(pipeline: list, name: str, step: dict) -> list:
     Raises:
         ValueError: it has no such transform.
     """
-    names = [transform['type'].rpartition('.')[2] for transform in pipeline]
+    names = [type_name(transform) for transform in pipeline]
     if name not in names:
         raise ValueError(f'robustness needs a test pipeline with {name}, found {names}; stored log-mel files cannot be changed')
     place = names.index(name) + 1
@@ -64,11 +65,12 @@ def after(pipeline: list, name: str, step: dict) -> list:
 
 def conditions(args: argparse.Namespace, categories: str | None) -> dict[str, dict]:
     """Name → ``dict(after=, step=)`` for the pipeline, or ``dict(dataset=)`` options of the dataset."""
+    named = {} if categories is None else dict(categories=categories)  # the config's dataset may have its own
     out = {
         'original': {},
         'silence': dict(after='LoadAudio', step=dict(type='mmicf.SilenceAudio')),
         'noise': dict(after='LoadAudio', step=dict(type='mmicf.NoiseAudio')),
-        'off-screen': dict(dataset=dict(offscreen_audio=args.seed, categories=categories)),
+        'off-screen': dict(dataset=dict(offscreen_audio=args.seed, **named)),
         'shuffled': dict(dataset=dict(shuffle_audio=args.seed)),
     }
     for snr in args.snr:
@@ -92,7 +94,7 @@ def changed(cfg: Config, name: str, change: dict, out: Path) -> Config:
 def robust_metric(evaluators: list | dict, classes: int) -> dict:
     """AVSRobustMetric with the settings of the config's AVSBenchMetric; where it has none, with those for so many classes."""
     default = dict(task='binary' if classes == 2 else 'semantic')
-    own = next((e for e in clip_metrics(evaluators) if e['type'].rpartition('.')[2] == 'AVSBenchMetric'), default)
+    own = next((e for e in clip_metrics(evaluators) if type_name(e) == 'AVSBenchMetric'), default)
     own.pop('per_class_out', None)
     return {**own, 'type': 'mmicf.AVSRobustMetric'}
 

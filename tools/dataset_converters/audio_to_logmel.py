@@ -3,8 +3,9 @@
     python tools/dataset_converters/audio_to_logmel.py ms3 data/AVSBench/Multi-sources
 
 writes ``{OUT}/{clip_id}.npy``, float32 (n, 1, 96, 64), for each clip of each split; read them with the dataset's
-``log_mel_dir=OUT`` and the transform ``LoadLogMel``. A file that is sound and newer than what it was made from is kept,
-so the command can be stopped and run again. ``--source pkl`` converts the official pickles instead of the sound files.
+``log_mel_dir=OUT`` and the transform ``LoadLogMel`` (docs/en/data.md has the config). A file that is sound and newer than what it
+was made from is kept, so the command can be stopped and run again. ``--source pkl`` converts the official pickles instead of the
+sound files.
 """
 import argparse
 import os
@@ -17,13 +18,12 @@ import numpy as np
 import torch
 from mmengine.utils import ProgressBar
 
-from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset, VPODataset
+from mmicf.datasets import SETS
 from mmicf.datasets.transforms import LoadAudio
 from mmicf.datasets.transforms.loading_audio import read_log_mel
 from mmicf.utils.log_mel import SAMPLE_RATE, samples_needed, vggish_log_mel
 
-DATASETS = {'s4': AVSBenchS4Dataset, 'ms3': AVSBenchMS3Dataset, 'avss': AVSBenchSemanticDataset,
-            'vpo-ss': VPODataset, 'vpo-ms': VPODataset, 'vpo-msmi': VPODataset}
+DATASETS = ('s4', 'ms3', 'avss', 'vpo-ss', 'vpo-ms', 'vpo-msmi')
 VPO_SECONDS = 3.0  # CAVP's rule: each sound is fitted to 3 s before the sum
 
 
@@ -42,9 +42,10 @@ def find_jobs(dataset: str, data_root: str, out: Path, *, splits: list[str] | No
     Raises:
         ValueError: a clip has no such source, or two clips would share a file.
     """
-    cls, options = DATASETS[dataset], {}
-    if cls is VPODataset:
-        options = {'subset': dataset.removeprefix('vpo-'), 'audio_root': audio_root}
+    name, _, subset = dataset.partition('-')
+    cls, options = SETS[name], {}
+    if subset:
+        options = {'subset': subset, 'audio_root': audio_root}
     elif audio_root is not None:
         raise ValueError('--audio-root is for VPO, whose sounds lie outside of its folder')
     jobs: dict[Path, Job] = {}
@@ -55,7 +56,7 @@ def find_jobs(dataset: str, data_root: str, out: Path, *, splits: list[str] | No
             if not sources or None in sources:
                 raise ValueError(f'clip {info["clip_id"]} of {data_root} has no {source} file in this layout')
             job = Job(info['clip_id'], out / f'{info["clip_id"]}.npy', tuple(sources),
-                      VPO_SECONDS if cls is VPODataset else None)
+                      VPO_SECONDS if subset else None)
             if jobs.setdefault(job.target, job).sources != job.sources:
                 raise ValueError(f'clip {job.clip_id} names {job.sources} in split {split} and '
                                  f'{jobs[job.target].sources} in another; write the splits to folders of their own')
@@ -118,7 +119,7 @@ def run(jobs: list[Job], processes: int) -> tuple[int, dict[str, str]]:
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('dataset', choices=list(DATASETS))
+    parser.add_argument('dataset', choices=DATASETS)
     parser.add_argument('data_root', help='as in the dataset class')
     parser.add_argument('--out', type=Path, help='folder of the files (default: DATA_ROOT/log_mel, for VPO one folder '
                         'log_mel-ss, log_mel-ms or log_mel-msmi)')

@@ -17,11 +17,11 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmengine.utils import track_iter_progress
 
-from mmicf.datasets import AVSBenchS4Dataset, AVSBenchSemanticDataset, VPODataset
+from mmicf.datasets import SETS
 from mmicf.models.ddeseg import backbone_settings, build_memory, save_memory
 from mmicf.registry import MODELS
+from mmicf.utils.type_name import type_name
 
-DATASETS = {'s4': AVSBenchS4Dataset, 'avss': AVSBenchSemanticDataset, 'vpo': VPODataset}
 AUDIO_TRANSFORMS = ('LoadAudio', 'LoadLogMel', 'LogMel', 'FitWaveform')
 
 
@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='of a DDESeg model')
     parser.add_argument('out', help='npz file')
-    parser.add_argument('--dataset', choices=list(DATASETS), required=True)
+    parser.add_argument('--dataset', choices=['s4', 'avss', 'vpo'], required=True)
     parser.add_argument('--data-root', required=True)
     parser.add_argument('--split', default='train')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -72,9 +72,9 @@ def main() -> None:
     backbone = MODELS.build(cfg.model.audio_backbone)
     backbone.init_weights()
     backbone.to(args.device).eval()
-    pipeline = [step for step in cfg.test_dataloader.dataset.pipeline if step['type'] in AUDIO_TRANSFORMS]
+    pipeline = [step for step in cfg.test_dataloader.dataset.pipeline if type_name(step) in AUDIO_TRANSFORMS]
     options = dict(subset='ss') if args.dataset == 'vpo' else {}
-    dataset = DATASETS[args.dataset](data_root=args.data_root, split=args.split, pipeline=pipeline, **options)
+    dataset = SETS[args.dataset](data_root=args.data_root, split=args.split, pipeline=pipeline, **options)
     features = class_features(dataset, backbone, memory.classes, args.device)
     settings = dict(backbone_settings(backbone), source=f'{args.dataset} {args.split}', config=Path(args.config).name)
     _, clusters, members, _ = memory.features.shape

@@ -8,7 +8,6 @@ writes ``OUT/{clip_id}.npz`` with ``image_anchor`` and ``audio_anchor``, float32
 is refused. Clips that are there already are kept, so the command can be stopped and run again.
 """
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,15 +16,14 @@ import numpy as np
 import torch
 from mmengine.utils import track_iter_progress
 
-from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset
+from mmicf.datasets import SETS
+from mmicf.datasets.made_folder import is_made, mark
 from mmicf.models.anchors import CLAPAudioAnchor, CLIPImageAnchor
-
-DATASETS = {'s4': AVSBenchS4Dataset, 'ms3': AVSBenchMS3Dataset, 'avss': AVSBenchSemanticDataset}
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('dataset', choices=list(DATASETS))
+    parser.add_argument('dataset', choices=['s4', 'ms3', 'avss'])
     parser.add_argument('data_root')
     parser.add_argument('out')
     parser.add_argument('--clip', help='open_clip file or tag; without it no image anchors are made')
@@ -37,23 +35,6 @@ def parse_args() -> argparse.Namespace:
     if not (args.clip or args.clap):
         parser.error('give --clip, --clap or both')
     return args
-
-
-def prepare(out: Path, settings: dict) -> None:
-    """Makes the folder and writes its settings.
-
-    Raises:
-        ValueError: it holds anchors of other settings.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / 'settings.json'
-    if path.is_file():
-        found = json.loads(path.read_text(encoding='utf-8'))
-        if found != settings:
-            raise ValueError(f'{path}: found {found}, expected {settings}; choose another folder')
-    elif any(out.glob('*.npz')):
-        raise ValueError(f'{out}: holds npz files but no settings.json; choose another folder')
-    path.write_text(json.dumps(settings, indent=1), encoding='utf-8')
 
 
 @torch.no_grad()
@@ -83,7 +64,7 @@ def write_anchors(dataset, out: Path, image, audio, device: str) -> int:
 
 def main() -> None:
     args = parse_args()
-    out, cls = Path(args.out), DATASETS[args.dataset]
+    out, cls = Path(args.out), SETS[args.dataset]
     image = audio = None
     settings = dict(dataset=args.dataset)
     pipeline = []
@@ -95,7 +76,8 @@ def main() -> None:
         audio = CLAPAudioAnchor(checkpoint=args.clap).to(args.device)
         settings['clap'] = Path(args.clap).name
         pipeline += [dict(type='LoadAudio', sample_rate=48000), dict(type='FitWaveform')]
-    prepare(out, settings)
+    if not is_made(out, settings):
+        mark(out, settings)
     made = 0
     for split in args.splits or cls.SPLITS:
         made += write_anchors(cls(data_root=args.data_root, split=split, pipeline=pipeline), out, image, audio, args.device)

@@ -12,13 +12,11 @@ from pathlib import Path
 
 from mmengine.utils import track_iter_progress
 
-from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset, VPODataset
+from mmicf.datasets import SETS
 from mmicf.datasets.avsbench import check_label_file
 from mmicf.datasets.clip_files import Problem
 from mmicf.datasets.dataset_check import listed_clips, missing_files, unlisted_folders, unusable_files
-from mmicf.utils.model_report import table
-
-SETS = {'s4': AVSBenchS4Dataset, 'ms3': AVSBenchMS3Dataset, 'avss': AVSBenchSemanticDataset, 'vpo': VPODataset}
+from mmicf.utils.text_table import table
 
 
 def parse_args() -> argparse.Namespace:

@@ -20,17 +20,15 @@ import numpy as np
 import torch
 
 from mmicf.analysis.clip_categories import categories_file
-from mmicf.datasets import AVSBenchMS3Dataset, AVSBenchS4Dataset, AVSBenchSemanticDataset
+from mmicf.datasets import SETS
 from mmicf.datasets.offscreen import class_names
 from mmicf.models.text_encoders import OpenCLIPTextEncoder
-
-DATASETS = {'s4': AVSBenchS4Dataset, 'ms3': AVSBenchMS3Dataset, 'avss': AVSBenchSemanticDataset}
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('strategy', choices=['audio-replacement', 'text-revision'])
-    parser.add_argument('dataset', choices=list(DATASETS))
+    parser.add_argument('dataset', choices=['s4', 'ms3', 'avss'])
     parser.add_argument('data_root')
     parser.add_argument('out', help='npz file to write')
     parser.add_argument('--anchors', help='folder of cache_anchors.py, for audio replacement')
@@ -53,7 +51,7 @@ def clip_classes(dataset: str, data_root: str, categories: str | None) -> dict[s
     Raises:
         FileNotFoundError, ValueError: no such json ``categories``, or one that lacks a clip.
     """
-    clips = DATASETS[dataset](data_root=data_root, split='train', verify=False, categories=categories)
+    clips = SETS[dataset](data_root=data_root, split='train', verify=False, categories=categories)
     infos = [clips.get_data_info(i) for i in range(len(clips))]
     return {info['clip_id']: frozenset(class_names(info)) for info in infos}
 

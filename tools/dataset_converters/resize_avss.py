@@ -9,7 +9,6 @@ kept, so the command can be stopped and run again; ``settings.json`` holds the s
 for configs that keep the aspect or crop (TPAVI, AVSegFormer, DDESeg) or test at the original size.
 """
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -20,13 +19,12 @@ import cv2
 from mmengine.utils import ProgressBar
 from PIL import Image
 
+from mmicf.datasets.made_folder import is_made, mark
 from mmicf.datasets.transforms.geometric import resize
 from mmicf.datasets.transforms.loading_frames import open_picture, read_rgb
-from mmicf.utils.json_file import read_json_object
 
 SUBSETS = ('v1s', 'v1m', 'v2')
 TABLES = ('metadata.csv', 'label2idx.json')
-SETTINGS = 'settings.json'
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,23 +52,6 @@ def find_clips(root: Path) -> list[Path]:
     return clips
 
 
-def prepare(out: Path, size: int) -> None:
-    """Makes the folder and writes its size.
-
-    Raises:
-        ValueError: it holds clips of another size, or of an unknown one.
-    """
-    path, settings = out / SETTINGS, dict(size=size)
-    if path.is_file():
-        found = read_json_object(path, expected=f'{settings}')
-        if found != settings:
-            raise ValueError(f'{path}: found {found}, expected {settings}; choose another folder')
-    elif any((out / subset).is_dir() for subset in SUBSETS):
-        raise ValueError(f'{out}: holds clips but no {SETTINGS} that tells their size; choose another folder')
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings), encoding='utf-8')
-
-
 def copy_clip(root: Path, out: Path, clip: Path, size: int) -> bool:
     """Write one clip unless it is there; returns whether it was written.
 
@@ -80,18 +61,21 @@ def copy_clip(root: Path, out: Path, clip: Path, size: int) -> bool:
     target = out / clip
     if target.is_dir():
         return False
-    unfinished = target.with_name(f'.{target.name}.{os.getpid()}')
-    shutil.rmtree(unfinished, ignore_errors=True)
-    for source in sorted(path for path in (root / clip).rglob('*') if path.is_file()):
-        copy = unfinished / source.relative_to(root / clip)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.suffix == '.jpg':
-            Image.fromarray(resize(read_rgb(str(source)), (size, size))).save(copy, quality=100, subsampling=0)
-        elif source.suffix == '.png':
-            open_picture(str(source)).resize((size, size), Image.Resampling.NEAREST).save(copy)
-        else:
-            shutil.copy2(source, copy)
-    unfinished.rename(target)  # whole or not at all
+    unfinished = target.with_name(f'.{target.name}.part')
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+    try:
+        for source in sorted(path for path in (root / clip).rglob('*') if path.is_file()):
+            copy = unfinished / source.relative_to(root / clip)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.suffix == '.jpg':
+                Image.fromarray(resize(read_rgb(str(source)), (size, size))).save(copy, quality=100, subsampling=0)
+            elif source.suffix == '.png':
+                open_picture(str(source)).resize((size, size), Image.Resampling.NEAREST).save(copy)
+            else:
+                shutil.copy2(source, copy)
+        unfinished.rename(target)  # whole or not at all
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return True
 
 
@@ -101,7 +85,9 @@ def main() -> str | None:
     if args.out.resolve() == args.data_root.resolve():
         return f'{args.out}: the copy needs a folder of its own'
     clips = find_clips(args.data_root)
-    prepare(args.out, args.size)
+    settings = dict(size=args.size)
+    if not is_made(args.out, settings):
+        mark(args.out, settings)
     for table in TABLES:
         if (args.data_root / table).is_file():
             shutil.copy2(args.data_root / table, args.out / table)

@@ -4,14 +4,16 @@ The same arguments give the same bytes. Next to the layout, ``OUT/truth/{split}`
 (``mmicf.datasets.synthetic_truth``).
 """
 import argparse
-import json
 import sys
 from multiprocessing import get_context
 from pathlib import Path
 
 from mmengine.utils import track_iter_progress
 
+from mmicf.datasets.made_folder import is_made, mark
 from mmicf.datasets.synthetic_layouts import SPLITS, WRITERS, ClipJob, write_clip, write_tables
+
+MARKER = 'truth/settings.json'
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,31 +32,15 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def prepare(out: Path, settings: dict) -> bool:
-    """False if ``out`` already holds exactly these clips.
-
-    Raises:
-        FileExistsError: the folder holds something else.
-    """
-    marker = out / 'truth' / 'settings.json'
-    if marker.is_file() and json.loads(marker.read_text(encoding='utf-8')) == settings:
-        return False
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        found = 'a folder that is not empty' if out.is_dir() else 'a file'
-        raise FileExistsError(f'{out}: found {found}, expected nothing, or a complete set made with {settings}; choose '
-                              'another folder or delete this one')
-    return True
-
-
 def main() -> None:
     args = parse_args()
     settings = {k: v for k, v in vars(args).items() if k != 'out'}
     out = Path(args.out)
     try:
-        if not prepare(out, settings):
+        if is_made(out, settings, marker=MARKER):
             print(f'{out} already holds these clips')
             return
-    except FileExistsError as error:
+    except (FileExistsError, ValueError) as error:
         sys.exit(str(error))
     counts = dict(zip(SPLITS, (args.num_train, args.num_val, args.num_test), strict=True))
     jobs = [ClipJob(str(out), args.subset, split, i, args.seed, args.size)
@@ -63,9 +49,7 @@ def main() -> None:
         clips = pool.imap(write_clip, jobs, chunksize=4)
         rows = list(track_iter_progress((clips, len(jobs))))
     write_tables(str(out), args.subset, [row for clip in rows for row in clip])
-    (out / 'truth').mkdir(exist_ok=True)
-    marker = out / 'truth' / 'settings.json'  # written last: marks a complete set
-    marker.write_text(json.dumps(settings) + '\n', encoding='utf-8')
+    mark(out, settings, marker=MARKER)  # last: marks a complete set
 
 
 if __name__ == '__main__':

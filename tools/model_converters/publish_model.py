@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""Makes the file to publish from a training checkpoint: weights of the test-time model alone, its hash in the name."""
+"""Makes the file to publish from a training checkpoint: weights of the test-time model alone, its hash in the name.
+
+With EMAHook these are the averaged weights: it saves them as the checkpoint's ``state_dict``.
+"""
 import argparse
 import hashlib
 from pathlib import Path
@@ -14,26 +17,16 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint', help='checkpoint of tools/train.py')
     parser.add_argument('out', help='file to write, ending in .pth; eight digits of its SHA-256 are put before the ending')
-    parser.add_argument('--ema', action='store_true', help="publish EMAHook's averaged weights")
     parser.add_argument('--keep-text', action='store_true',
                         help='keep what makes the text, for models with text_in_decoder (frozen towers are never in a checkpoint)')
     return parser.parse_args()
 
 
-def published_state(checkpoint: dict, *, ema: bool = False, keep_text: bool = False) -> dict[str, torch.Tensor]:
-    """Tensors of the test-time model.
-
-    Raises:
-        ValueError: averaged weights were asked for and there are none.
-    """
-    if ema:
-        if 'ema_state_dict' not in checkpoint:
-            raise ValueError('--ema: the checkpoint holds no ema_state_dict (EMAHook was not on)')
-        state = {name.removeprefix('module.'): value for name, value in checkpoint['ema_state_dict'].items() if name != 'steps'}
-    else:
-        state = model_state(checkpoint)
+def published_state(checkpoint: dict, *, keep_text: bool = False) -> dict[str, torch.Tensor]:
+    """Tensors of the test-time model."""
     dropped = tuple(f'{part}.' for part in TRAINING_ONLY)
     kept = tuple(f'{part}.{child}.' for part in TRAINING_ONLY for child in ('text', 'context')) if keep_text else ()
+    state = model_state(checkpoint)
     return {name: value.clone() for name, value in state.items() if not name.startswith(dropped) or name.startswith(kept)}
 
 
@@ -43,7 +36,7 @@ def main() -> None:
     if out.suffix != '.pth':
         raise ValueError(f'out must end in .pth, got {out.name}')
     checkpoint = read_run_checkpoint(args.checkpoint)
-    state = published_state(checkpoint, ema=args.ema, keep_text=args.keep_text)
+    state = published_state(checkpoint, keep_text=args.keep_text)
     out.parent.mkdir(parents=True, exist_ok=True)
     meta = {k: v for k, v in checkpoint.get('meta', {}).items() if k in ('dataset_meta', 'mmengine_version', 'epoch', 'iter')}
     torch.save(dict(meta=meta, state_dict=state), out)

@@ -50,8 +50,10 @@ class LoadAudio(BaseTransform):
     def transform(self, results: dict) -> dict:
         sources = results.get('audio')
         if not sources:
+            stored = '' if results.get('log_mel_path') is None else (
+                '; for stored log-mels use LoadLogMel in place of LoadAudio and LogMel (docs/en/data.md)')
             raise ValueError(f'clip {results.get("clip_id")!r} names no audio file; expected a list of '
-                             'dict(path, position)')
+                             f'dict(path, position){stored}')
         total, total_rate = None, None
         for source in sources:
             waveform, rate = self._load(source['path'], source.get('position'))

@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 
 from mmicf.registry import TRANSFORMS
 from mmicf.utils.class_names import avss_palette
+from mmicf.utils.log_once import log_once
 
 IGNORE = 255
 # PIL would try dozens of other formats, whatever the file is called; one of them (EPS) starts a program.
@@ -126,14 +127,24 @@ def load_mask(path: str, mode: str, num_classes: int, lut: np.ndarray | None = N
 def read_rgb(path: str, *, upright: bool = False) -> np.ndarray:
     """uint8 (H, W, 3) of a picture file, FileNotFoundError or ValueError naming it otherwise.
 
-    ``upright`` turns it as its EXIF orientation says (phones store photos on their side); pictures with masks stay as stored.
+    ``upright`` turns it as its EXIF orientation says (phones store photos on their side); pictures with masks stay as stored, and
+    so do those with broken EXIF.
     """
     image = open_picture(path)
     if upright:
-        image = ImageOps.exif_transpose(image)
+        _turn(image, path)
     if image.mode[0] in 'IF':  # PIL would cut off what is above 255
         raise ValueError(f'{path}: found a picture of more than 8 bits per channel (PIL mode {image.mode}), expected 8')
     return np.array(_decode(image.convert, path, 'RGB'))
+
+
+def _turn(image: Image.Image, path: str) -> None:
+    """Turns a decoded picture in place; a tag that only comes after the orientation may be broken."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception as error:  # PIL raises nearly any exception type for broken EXIF, which viewers pass over
+        log_once('broken exif', f'{path}: EXIF cannot be read in full ({type(error).__name__}: {error}); the picture may lie on '
+                 'its side (further ones not logged)')
 
 
 def open_picture(path: str) -> Image.Image:

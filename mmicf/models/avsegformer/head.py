@@ -106,6 +106,7 @@ class AVSegFormerHead(DenseAVHead):
         self.audio_proj = nn.Linear(audio_dims, embed_dims)
 
     def forward(self, features: AVFeatures) -> AVSegFormerOutputs:
+        """Four maps (N, C_i, H_i, W_i) and audio tokens (N, audio_dims) → what :class:`AVSegFormerOutputs` lists."""
         audio = self.audio_proj(features.audio)
         maps = [proj(x) for proj, x in zip(self.in_proj, features.maps, strict=True)]
         query = self.query_generator(audio) + self.learnable_query.weight

@@ -31,4 +31,5 @@ class CrossModalMixer(nn.Module):
         return self.proj(found.flatten(1)).sigmoid()
 
     def forward(self, feature: Tensor, audio: Tensor) -> Tensor:
+        """Mask feature (N, D, h, w) and audio (N, D) → the gated feature (N, D, h, w)."""
         return feature * self.gate(feature, audio)[..., None, None]

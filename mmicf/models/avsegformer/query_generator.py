@@ -42,6 +42,7 @@ class QueryGenerator(nn.Module):
         self.layers = nn.ModuleList([_GeneratorLayer(embed_dims, num_heads, ffn_dims) for _ in range(num_layers)])
 
     def forward(self, audio: Tensor) -> Tensor:
+        """(N, D) → (N, Q, D)."""
         query = self.query.weight[None]
         for layer in self.layers:
             query = layer(query, audio)  # (1, Q, D) before the first layer

@@ -28,6 +28,7 @@ class EncoderLayer(_FeedForward):
         self.norm1, self.norm2 = nn.LayerNorm(embed_dims), nn.LayerNorm(embed_dims)
 
     def forward(self, x: Tensor, position: Tensor, reference: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+        """S pixels of all maps (N, S, D), their codes (1, S, D) and centres (S, 2), and each map's (h, w) → (N, S, D)."""
         x = self.norm1(x + self.dropout(self.self_attn(x, position, reference, shapes)))
         return self.norm2(x + self.feed_forward(x))
 
@@ -42,6 +43,7 @@ class DecoderLayer(_FeedForward):
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(embed_dims) for _ in range(3))
 
     def forward(self, query: Tensor, memory: Tensor) -> Tensor:
+        """Queries (N, Q, D) and pixels (N, S, D) → queries (N, Q, D)."""
         query = self.norm1(query + self.dropout(self.self_attn(query, query, query, need_weights=False)[0]))
         query = self.norm2(query + self.dropout(self.cross_attn(query, memory, memory, need_weights=False)[0]))
         return self.norm3(query + self.feed_forward(query))

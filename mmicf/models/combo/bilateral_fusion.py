@@ -39,6 +39,7 @@ class BilateralFusion(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, maps: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, D, h, w) and (N, C_a) → the same shapes."""
         n, c, h, w = maps.shape
         position = sine_positions_2d(h, w, c, maps).flatten(2).transpose(1, 2)
         visual = self.norm_v(maps.flatten(2).transpose(1, 2) + self.level_embed.weight)  # (N, h·w, D)

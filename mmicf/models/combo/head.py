@@ -93,6 +93,8 @@ class COMBOHead(AVMask2FormerHead):
         self.audio_mlp = MLP(audio_dims, audio_hidden_dims, embed_dims)
 
     def forward(self, features: AVFeatures) -> HeadOutputs:
+        """Four maps (N, C_i, H_i, W_i) and audio tokens (N, audio_dims) → what :class:`HeadOutputs` lists; in eval mode only
+        the last prediction."""
         mask_features, memory = self.pixel_decoder(features.maps)
         mask_features, audio = self.fusion(mask_features, features.audio)
         audio = self.audio_mlp(audio)

@@ -18,6 +18,7 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Linear(channels // ratio, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) → (N, C, 1, 1)."""
         return self.fc2(self.fc1(x.mean((2, 3))).relu()).sigmoid()[:, :, None, None]
 
 
@@ -50,6 +51,7 @@ class COMBO(AVSegmentor):
         self.maskige_gates = nn.ModuleList([SqueezeExcite(c) for c in maskige_channels] if self.sees_maskiges else [])
 
     def extract_maps(self, inputs: AVBatch) -> Sequence[Tensor]:
+        """As :meth:`AVSegmentor.extract_maps`, with the maps of the maskiges (N, 3, H, W) added."""
         maps = super().extract_maps(inputs)
         if not self.sees_maskiges:
             return maps

@@ -61,6 +61,7 @@ class DynamicDerivation(BaseModule):
         self.apply(init_linear)
 
     def forward(self, audio: Tensor) -> Tensor:
+        """(N, d) → (N, K, d)."""
         chosen = self.memory.nearest(audio, self.num_tokens)
         derived = self.derive(audio, self.memory.centers[chosen])
         return self.refine(derived, self.memory.features[chosen]) if self.enhance else derived

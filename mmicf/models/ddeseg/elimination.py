@@ -34,7 +34,7 @@ class TokenAttention(nn.Module):
         return x.unflatten(-1, (self.num_heads, -1)).transpose(-2, -3)  # (..., L, C) -> (..., heads, L, C/heads)
 
     def forward(self, tokens: Tensor, pixels: Tensor) -> Tensor:
-        """``pixels`` (N, S, C)."""
+        """(N, K, C) and (N, S, C) → (N, K, C)."""
         x = F.scaled_dot_product_attention(self._split(self.query(tokens)), self._split(self.key(pixels)),
                                            self._split(self.value(pixels)))
         return self.out(x.transpose(1, 2).flatten(2))
@@ -84,6 +84,7 @@ class DynamicElimination(nn.Module):
         self.apply(init_linear)
 
     def forward(self, tokens: Tensor, pixels: Tensor) -> Tensor:
+        """(N, K, C) and (N, S, C) → (N, K)."""
         if self.scheme == 1:
             return torch.ones_like(tokens[..., 0])
         if self.scheme == 3:

@@ -1,4 +1,5 @@
 """DDESeg's memory of what single sources sound like (`Eq. 2-4 <https://arxiv.org/abs/2503.12840>`_)."""
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -97,9 +98,11 @@ class SemanticMemory(BaseModule):
 
     Attributes:
         backbone: :func:`backbone_settings` of the model's audio backbone, which must have made the file; the segmentor sets it.
+            Other names of its weights are only warned of.
 
     Raises:
-        ValueError: unknown class set; from ``init_weights``: the file was made for other classes, sizes or another backbone.
+        ValueError: unknown class set; from ``init_weights``: the file was made for other classes, sizes, mel settings or another
+            type of backbone.
         FileNotFoundError: from ``init_weights``.
     """
 
@@ -127,10 +130,14 @@ class SemanticMemory(BaseModule):
             return
         memory = load_memory(self.path)
         expected = dict(classes=self.classes, shape=tuple(self.features.shape), **self.backbone)
+        weights = expected.pop('weights', None)  # a converted file has another name, and load_from none here
         found = {**memory.settings, 'classes': tuple(memory.settings['classes']), 'shape': memory.features.shape}
         wrong = [f'{key} {found.get(key)}, expected {value}' for key, value in expected.items() if found.get(key) != value]
         if wrong:
             raise ValueError(f'{self.path}: found {"; ".join(wrong)}')
+        if self.backbone and weights != found.get('weights'):
+            print_log(f'{self.path}: made with the audio weights {found.get("weights")}, while the config names {weights}; the '
+                      'memory is of use only if both hold the same network', 'current', level=logging.WARNING)
         self.centers.copy_(torch.from_numpy(memory.centers))
         self.features.copy_(torch.from_numpy(memory.features))
 

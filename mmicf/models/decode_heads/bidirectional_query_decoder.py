@@ -47,6 +47,8 @@ class QueryLayer(nn.Module):
 
     def forward(self, query: Tensor, query_pos: Tensor, memory: Tensor, memory_pos: Tensor, mask: Tensor,
                 text: DecoderText | None) -> Tensor:
+        """Queries (N, Q, D) and S pixels (N, S, D), each with codes that broadcast to it, and ``mask`` (N, 1, Q, S), True where a
+        query may look → queries (N, Q, D)."""
         out = self.cross_attn(query + query_pos, memory + memory_pos, memory, mask)
         query = self.norms[0](query + out)
         if self.text_attn is not None:

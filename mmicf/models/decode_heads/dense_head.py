@@ -22,6 +22,11 @@ def labelled_frames(data_samples: Sequence[AVDataSample], device: torch.device) 
     return torch.tensor(keep, dtype=torch.long, device=device), labels, [frames[i].clip_id for i in keep]
 
 
+def not_background(logits: Tensor) -> Tensor:
+    """1 − P(background), by a sigmoid where there is one channel, (N, C, h, w) → (N, h, w)."""
+    return logits.sigmoid()[:, 0] if logits.shape[1] == 1 else 1 - logits.softmax(1)[:, 0]
+
+
 class DenseAVHead(BaseModule):
     """Logits (N, C, h, w), of one channel where the set is binary → predictions.
 
@@ -40,7 +45,7 @@ class DenseAVHead(BaseModule):
     def foreground(self, logits: Tensor, size: Sequence[int] | None = None) -> Tensor:
         """1 − P(background), detached, (N, C, h, w) → (N, h, w), or of another size by adaptive average pooling of the logits."""
         logits = logits.float() if size is None else F.adaptive_avg_pool2d(logits.float(), tuple(size))
-        return logits.sigmoid()[:, 0] if self.out_channels == 1 else 1 - logits.softmax(1)[:, 0]
+        return not_background(logits)
 
     def write_predictions(self, logits: Tensor, data_samples: Sequence[AVDataSample], size: str = 'img') -> list[AVDataSample]:
         """Writes ``pred_sem_seg`` and, for binary sets, ``av_score`` into each frame.

@@ -38,6 +38,7 @@ class MultiHeadAttention(nn.Module):
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (N, L, C) -> (N, heads, L, C/heads)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(N, L, C), (N, S, C), (N, S, C) → (N, L, C)."""
         out = F.scaled_dot_product_attention(self._split(self.query(query)), self._split(self.key(key)),
                                              self._split(self.value(value)), attn_mask=mask)
         return self.out(out.transpose(1, 2).flatten(2))

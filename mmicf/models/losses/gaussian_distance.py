@@ -113,7 +113,8 @@ def _log_spread(factor: Tensor, eps: float) -> Tensor:
 
 
 # The two functions below hand autograd the gradient that the forward's decomposition already holds. That is exact where autograd
-# would divide by singular values of 0 (equal frames, padding), and saves most of the small operations.
+# would divide by singular values of 0 (equal frames, padding), and saves most of the small operations. Where no gradient is wanted,
+# the values alone are found.
 
 
 class _LogSpread(torch.autograd.Function):
@@ -122,7 +123,10 @@ class _LogSpread(torch.autograd.Function):
     @staticmethod
     def forward(ctx, factor: Tensor, eps: float) -> Tensor:
         centred = factor[..., 1:, :]
-        values, vectors = torch.linalg.eigh(centred @ centred.mT)
+        gram = centred @ centred.mT
+        if not ctx.needs_input_grad[0]:
+            return torch.log1p(torch.linalg.eigvalsh(gram).clamp_(min=0) / eps).sum(-1)
+        values, vectors = torch.linalg.eigh(gram)
         values = values.clamp_(min=0)
         slope = (vectors * (2 / (values + eps))[..., None, :]) @ (vectors.mT @ centred)
         ctx.save_for_backward(F.pad(slope, (0, 0, 1, 0)))  # μ has no part in it
@@ -145,6 +149,8 @@ class _DistanceOfProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx, products: Tensor, x: Tensor, y: Tensor) -> Tensor:
         power_x, power_y = x.square().sum((-2, -1)), y.square().sum((-2, -1))
+        if not any(ctx.needs_input_grad):
+            return power_x + power_y - 2 * (products[..., 0, 0] + torch.linalg.svdvals(products[..., 1:, 1:]).sum(-1))
         u, s, vh = torch.linalg.svd(products[..., 1:, 1:], full_matrices=False)
         noise = (power_x * power_y).sqrt() * (torch.finfo(s.dtype).eps * max(products.shape[-2:]))
         polar = F.pad((u * (s > noise[..., None])[..., None, :]) @ vh, (1, 0, 1, 0))

@@ -33,4 +33,5 @@ class AudioNeck(BaseModule):
         return self.norm(x + self.attn(where, where, x))
 
     def forward(self, audio: Tensor, clip_index: Tensor) -> Tensor:
+        """Embeddings (N, in_channels) and the clip of each frame (N,) → tokens (N, D)."""
         return apply_per_clip(self._attend, self.proj(audio), clips_by_length(clip_index))

@@ -9,15 +9,16 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmicf.registry import MODELS
-from mmicf.structures import AVBatch, AVDataSample, ICFInputs
-from mmicf.utils.dist import reduce_log_vars
+from mmicf.structures import AVBatch, AVDataSample, AVFeatures
 
 from ..data_preprocessor import AVDataPreprocessor
+from ..decode_heads.dense_head import not_background
 from ..layers import masked_mean
+from .hearing import HearingMixin
 
 
 @MODELS.register_module()
-class AVEncoderDecoder(EncoderDecoder):
+class AVEncoderDecoder(HearingMixin, EncoderDecoder):
     """mmseg's EncoderDecoder on packed frames of clips that also have sound; reads mmseg's configs as they are.
 
     A head of ``out_channels=1`` says by a sigmoid, and its ``threshold``, what sounds.
@@ -57,16 +58,19 @@ class AVEncoderDecoder(EncoderDecoder):
             raise ValueError(f'icf has text_in_decoder=True, but {type(self.decode_head).__name__} and every other head of mmseg '
                              'reads maps alone; AVSegmentor with AVMask2FormerHead reads text')
 
-    def _features(self, inputs: AVBatch) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Fused maps, audio tokens before and after the fusion."""
-        fields = {name: getattr(inputs, name) for name in self.audio_backbone.input_fields}
-        audio = self.audio_neck(self.audio_backbone(**fields), inputs.clip_index)
+    def _features(self, inputs: AVBatch) -> tuple[AVFeatures, Tensor]:
+        """Fused maps with the audio tokens (N, D) before the fusion, and those after it."""
+        audio = self.extract_audio(inputs)
         maps, heard = self.fusion(self.extract_feat(inputs.frames), audio)
-        return maps, audio, heard
+        return AVFeatures(maps, audio, inputs.clip_index), heard
 
     def loss(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
-        """Losses of mmseg's heads on the frames with ground truth, and ICF's on all."""
-        maps, audio, heard = self._features(inputs)
+        """Losses of mmseg's heads (scalars, ``decode.*``, ``aux.*``) on the frames with ground truth, and ICF's, ``icf.*``, on all.
+
+        Arguments and errors are those of :meth:`AVSegmentor.loss`.
+        """
+        features, heard = self._features(inputs)
+        maps = features.maps
         logits = self.decode_head(maps)
         frames = [frame for sample in data_samples for frame in sample.frames]
         keep = [i for i, frame in enumerate(frames) if frame.has_gt]
@@ -82,38 +86,27 @@ class AVEncoderDecoder(EncoderDecoder):
         if none:
             losses = {name: 0 * torch.nan_to_num(value) for name, value in losses.items()}
         if self.icf is not None:
-            shown = ICFInputs(
-                feature=maps[-1],
-                audio=audio,
-                clip_index=inputs.clip_index,
-                clip_ids=[sample.clip_id for sample in data_samples],
-                visual_embed=masked_mean(maps[-1], self._foreground(logits, maps[-1].shape[-2:])),
-                audio_embed=heard,
-                frames=inputs.frames,
-                waveform=inputs.waveform,
-                sample_rate=inputs.sample_rate,
-                image_anchor=inputs.image_anchor,
-                audio_anchor=inputs.audio_anchor)
-            losses.update(self.icf.loss(shown))
+            visual = masked_mean(maps[-1], self._foreground(logits, maps[-1].shape[-2:]))
+            clip_ids = [sample.clip_id for sample in data_samples]
+            losses.update(self.icf.loss(self._shown_to_icf(inputs, features, clip_ids, visual_embed=visual, audio_embed=heard)))
         return losses
 
     @torch.no_grad()
     def _foreground(self, logits: Tensor, size: Sequence[int]) -> Tensor:
         """1 − P(background) of logits (N, C, H, W) at another size → (N, h, w)."""
-        logits = F.interpolate(logits.float(), size=tuple(size), mode='bilinear', align_corners=False)
-        return logits.sigmoid()[:, 0] if self.out_channels == 1 else 1 - logits.softmax(1)[:, 0]
+        return not_background(F.interpolate(logits.float(), size=tuple(size), mode='bilinear', align_corners=False))
 
     def _forward(self, inputs: AVBatch, data_samples: Sequence[AVDataSample] | None = None) -> Tensor:
-        return self.decode_head(self._features(inputs)[0])
+        return self.decode_head(self._features(inputs)[0].maps)
 
     def predict(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> list[AVDataSample]:
-        """Writes ``seg_logits``, ``pred_sem_seg`` and, for two classes, ``av_score`` into each frame, at ``test_size``."""
+        """Writes ``pred_sem_seg`` and, for two classes, ``av_score`` into each frame: shapes, sizes and errors are those of
+        :meth:`AVSegmentor.predict`."""
         logits = self._forward(inputs).float()
         frames = [frame for sample in data_samples for frame in sample.frames]
         for frame, x in zip(frames, logits, strict=True):
             for size in (frame.img_shape, frame.ori_shape) if self.test_size == 'ori' else (frame.img_shape, ):
                 x = F.interpolate(x[None], size=tuple(size), mode='bilinear', align_corners=self.align_corners)[0]
-            frame.seg_logits = PixelData(data=x)
             if self.out_channels == 1:
                 frame.av_score = PixelData(data=x.sigmoid())
                 frame.pred_sem_seg = PixelData(data=(frame.av_score.data > self.decode_head.threshold).long())
@@ -122,8 +115,3 @@ class AVEncoderDecoder(EncoderDecoder):
             if self.out_channels == 2:
                 frame.av_score = PixelData(data=x.softmax(0)[1:])
         return list(data_samples)
-
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """As mmengine's, with the logged values averaged over ranks."""
-        total, log_vars = super().parse_losses(losses)
-        return total, reduce_log_vars(log_vars)

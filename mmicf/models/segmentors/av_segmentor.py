@@ -6,12 +6,13 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmicf.registry import MODELS
-from mmicf.structures import AVBatch, AVDataSample, AVFeatures, ICFInputs
-from mmicf.utils.dist import reduce_log_vars
+from mmicf.structures import AVBatch, AVDataSample, AVFeatures
+
+from .hearing import HearingMixin
 
 
 @MODELS.register_module()
-class AVSegmentor(BaseModel):
+class AVSegmentor(HearingMixin, BaseModel):
     """Frames and their sound → masks of what sounds.
 
     Args:
@@ -42,21 +43,16 @@ class AVSegmentor(BaseModel):
             raise ValueError(f'icf has text_in_decoder=True, but {type(self.decode_head).__name__} reads no text; '
                              'AVMask2FormerHead does with decoder.text_attention=True')
 
-    def extract_audio(self, inputs: AVBatch) -> Tensor:
-        """(N, D) audio tokens, one per frame."""
-        fields = {name: getattr(inputs, name) for name in self.audio_backbone.input_fields}
-        missing = [name for name, value in fields.items() if value is None]
-        if missing:
-            raise ValueError(f'{type(self.audio_backbone).__name__} needs {missing} in the batch; '
-                             'the data pipeline did not pack them')
-        audio = self.audio_backbone(**fields)
-        return audio if self.audio_neck is None else self.audio_neck(audio, inputs.clip_index)
-
     def extract_maps(self, inputs: AVBatch) -> Sequence[Tensor]:
         """Visual maps at strides 4, 8, 16, 32, each (N, C_i, H_i, W_i)."""
         return self.backbone(inputs.frames)
 
     def extract_feat(self, inputs: AVBatch) -> AVFeatures:
+        """Maps (N, C_i, H_i, W_i) at strides 4, 8, 16, 32 and audio tokens (N, D): what the head reads.
+
+        Raises:
+            ValueError: the batch lacks what the audio backbone reads.
+        """
         maps, context = self.extract_maps(inputs), None
         if self.neck is not None:
             maps, context = self.neck(maps, inputs.clip_index)
@@ -74,6 +70,15 @@ class AVSegmentor(BaseModel):
 
     @torch.compiler.disable(recursive=False)  # traced (torch 2.11), ICFInputs arrives with fields missing
     def loss(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> dict[str, Tensor]:
+        """The head's losses ``loss_*`` of the frames with ground truth, ICF's ``icf.loss_*`` of all, and ``icf.*`` to log; scalars.
+
+        Args:
+            inputs: N frames of B clips, as :class:`AVDataPreprocessor` packs them.
+            data_samples: B clips; frames with ``has_gt`` hold ``gt_sem_seg`` (1, H, W).
+
+        Raises:
+            ValueError: the batch lacks what the audio backbone reads.
+        """
         features = self.extract_feat(inputs)
         if self.icf is None:
             return self.decode_head.loss(self.decode_head(features), data_samples)
@@ -92,6 +97,12 @@ class AVSegmentor(BaseModel):
         return losses
 
     def predict(self, inputs: AVBatch, data_samples: Sequence[AVDataSample]) -> list[AVDataSample]:
+        """Writes ``pred_sem_seg`` (1, H, W) and, for two classes, ``av_score`` (1, H, W) in [0, 1] into each frame of the B clips,
+        at the size of the network's input or, with ``test_cfg.size='ori'``, of the stored frames.
+
+        Raises:
+            ValueError: the batch lacks what the audio backbone reads.
+        """
         return self.decode_head.predict(self._decode(inputs), data_samples, self.test_size)
 
     def _decode(self, inputs: AVBatch):
@@ -101,24 +112,6 @@ class AVSegmentor(BaseModel):
             text, *_ = self.icf.factual_text(self._shown_to_icf(inputs, features, ()))
             features = features._replace(text=self.icf.decoder_text(text, features.clip_index))
         return self.decode_head(features)
-
-    def _shown_to_icf(self, inputs: AVBatch, features: AVFeatures, clip_ids: Sequence[str]) -> ICFInputs:
-        return ICFInputs(
-            feature=features.maps[-1],
-            audio=features.audio,
-            clip_index=features.clip_index,
-            clip_ids=clip_ids,
-            context=features.context,
-            frames=inputs.frames,
-            waveform=inputs.waveform,
-            sample_rate=inputs.sample_rate,
-            image_anchor=inputs.image_anchor,
-            audio_anchor=inputs.audio_anchor)
-
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """As mmengine's, with the logged values averaged over ranks (mmengine logs rank 0's only)."""
-        total, log_vars = super().parse_losses(losses)
-        return total, reduce_log_vars(log_vars)
 
     @property
     def device(self) -> torch.device:

@@ -15,6 +15,7 @@ class DilatedSum(nn.Module):
             nn.init.normal_(conv.weight, 0, 0.01)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, h, w) → (N, C, h, w)."""
         out = self.conv2d_list[0](x)
         for conv in self.conv2d_list[1:]:
             out = out + conv(x)
@@ -30,12 +31,13 @@ class ResidualConvUnit(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) → (N, C, h, w)."""
         x = F.relu(x)
         return self.conv2(F.relu(self.conv1(x))) + x
 
 
 class FusionBlock(nn.Module):
-    """Adds a finer map to the coarse one and doubles the size.
+    """Adds a finer map to what came from the coarser ones, and resizes the sum.
 
     Args:
         channels: C.
@@ -48,6 +50,7 @@ class FusionBlock(nn.Module):
         self.resConfUnit2 = ResidualConvUnit(channels)
 
     def forward(self, x: Tensor, skip: Tensor | None, size: Sequence[int]) -> Tensor:
+        """Coarse map (N, C, h, w) and, if there is one, the finer (N, C, h, w) → (N, C, *size)."""
         if skip is not None:
             x = x + self.resConfUnit1(skip)
         return F.interpolate(self.resConfUnit2(x), size=tuple(size), mode='bilinear', align_corners=True)

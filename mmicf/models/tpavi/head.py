@@ -60,6 +60,8 @@ class TPAVIHead(DenseAVHead):
         self.output_conv = OutputConv(embed_dims, self.out_channels)
 
     def forward(self, features: AVFeatures) -> TPAVIOutputs:
+        """Four maps (N, C_i, H_i, W_i) and audio tokens (N, audio_dims) → what :class:`TPAVIOutputs` lists, logits four times as
+        fine as the finest map."""
         clips = split_clips(features.clip_index, self.num_frames)
         both = [interact(conv(x), features.audio, clips)
                 for conv, interact, x in zip(self.convs, self.interactions, features.maps, strict=True)]
@@ -110,4 +112,5 @@ class TPAVIHead(DenseAVHead):
     # ------------------------------------------------------------------ inference
 
     def predict(self, outputs: TPAVIOutputs, data_samples: Sequence[AVDataSample], size: str = 'img') -> list[AVDataSample]:
+        """As :meth:`write_predictions`."""
         return self.write_predictions(outputs.logits, data_samples, size)

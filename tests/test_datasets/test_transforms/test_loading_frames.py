@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from mmicf.datasets.transforms import LoadFrames, LoadMasks
+from mmicf.datasets.transforms.loading_frames import read_rgb
 from mmicf.utils.class_names import avss_palette
 
 FOREGROUND = np.zeros((6, 8), dtype=bool)
@@ -146,6 +147,20 @@ def test_more_than_8_bits_are_refused(tmp_path):
     Image.fromarray(np.array([[0, 4000]], np.uint16)).save(path)
     with pytest.raises(ValueError, match=rf'{path}: found a picture of more than 8 bits per channel \(PIL mode I;16\)'):
         frames([path])
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png'])
+def test_pictures_with_broken_exif_are_read(tmp_path, suffix):
+    """As they are stored where the orientation cannot be read; turned where what follows it is broken."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0  # turn clockwise to see it; pixels per inch
+    good = exif.tobytes()
+    resolution = good.replace(b'\x01\x1a\x00\x05', b'\x01\x1a\x00\x07')  # bytes in place of a fraction
+    assert resolution != good
+    for content, size in ((good, (8, 6)), (b'Exif\0\0garbage garbage', (6, 8)), (resolution, (8, 6))):
+        path = tmp_path / f'photo.{suffix}'
+        Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(path, exif=content)
+        assert read_rgb(str(path), upright=True).shape == (*size, 3) and read_rgb(str(path)).shape == (6, 8, 3)
 
 
 def test_frames_of_two_sizes_and_of_another_number(tmp_path):

@@ -1,3 +1,6 @@
+import logging
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -95,8 +98,6 @@ def test_a_memory_of_another_audio_backbone_is_refused(features, tmp_path):
     save_memory(path, build(features, settings=dict(audio_backbone='HTSAT', weights='a.ckpt', front_end=mel)))
     own = dict(audio_backbone='HTSAT', weights='a.ckpt', front_end=mel)
     for other, text in ((dict(), None), (dict(audio_backbone='VGGish'), 'audio_backbone HTSAT, expected VGGish'),
-                        (dict(weights='b.ckpt'), r'weights a\.ckpt, expected b\.ckpt'),
-                        (dict(weights=None), r'weights a\.ckpt, expected None'),
                         (dict(front_end=dict(mel, hop_size=480)), "front_end .*256.*, expected .*'hop_size': 480")):
         model = buffers(path)
         model.backbone = own | other
@@ -105,6 +106,24 @@ def test_a_memory_of_another_audio_backbone_is_refused(features, tmp_path):
         else:
             with pytest.raises(ValueError, match=rf'memory\.npz: found {text}'):
                 model.init_weights()
+
+
+@pytest.mark.parametrize('weights, warned', [
+    (dict(checkpoint='w/HTSAT_AudioSet_Saved_1_clean.ckpt'), None), (dict(), 'while the config names None'),
+    (dict(init_cfg=dict(type='Pretrained', checkpoint='w/converted.pth')), r'while the config names converted\.pth')])
+def test_the_published_bank_fits_converted_weights_with_a_warning(weights, warned, tmp_path, monkeypatch):
+    """Weights that convert_checkpoint.py wrote have any name, and those of load_from have none."""
+    logged = []
+    monkeypatch.setattr(memory_module, 'print_log', lambda message, logger, level: logged.append((message, level)))
+    path = tmp_path / 'bank.npy'
+    np.save(path, np.random.default_rng(0).normal(size=(71, 4, 6)))
+    model = buffers(path, classes='avss+background', num_clusters=1)
+    model.backbone = backbone_settings(HTSAT(base_dims=4, depths=(1, 1, 1, 1), **weights))
+    model.init_weights()
+    assert torch.isfinite(model.features).all() and len(logged) == (warned is not None)
+    for message, level in logged:
+        assert level == logging.WARNING
+        assert re.search(rf'bank\.npy: made with the audio weights HTSAT_AudioSet_Saved_1_clean\.ckpt, {warned}', message)
 
 
 def test_settings_of_audio_backbones():

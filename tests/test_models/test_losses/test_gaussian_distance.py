@@ -153,6 +153,18 @@ def test_gradients_are_finite_where_covariances_vanish(case, dtype):
         assert (w2_grad - shift).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_values_are_the_same_where_no_gradient_is_wanted(dtype, tolerance):
+    x, y = rows(3, 1, 5, 32).to(dtype), rows(1, 4, 6, 32, seed=1).to(dtype)
+    x[0] = x[0, :, :1]  # equal rows
+    plain = gaussian_w2(x, y), gaussian_entropy(x), relative_entropy(y)
+    assert not any(value.requires_grad for value in plain)
+    x.requires_grad_(), y.requires_grad_()
+    for found, expected in zip(plain, (gaussian_w2(x, y), gaussian_entropy(x), relative_entropy(y)), strict=True):
+        assert expected.requires_grad and found.dtype == dtype
+        assert (found - expected).abs().max() <= tolerance * expected.abs().max()
+
+
 def test_half_precision_and_autocast_compute_in_float32():
     x, y = rows(5, 64).float(), rows(5, 64, seed=1).float()
     expected = gaussian_w2(x, y), gaussian_entropy(x)

@@ -1,4 +1,5 @@
 """Our parts inside a config of mmseg's scope: the project's SegFormer hears, and `icf=` alone switches ICF on."""
+import re
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_the_config_with_icf_differs_by_icf_alone():
     assert icf['model'].pop('icf')
     assert icf.pop('embed_dims')
     assert plain == icf
+
+
+def test_the_page_names_the_hooks_and_the_visualizer_of_its_config():
+    """A config that keeps mmseg's SegVisualizationHook fails under ``tools/test.py --show-dir``."""
+    cfg = Config.fromfile(CONFIGS / 'segformer_audio_synthetic.py')
+    steps = (CONFIGS.parent / 'README.md').read_text(encoding='utf-8').split('## What to change in your own config')[1]
+    named = set(re.findall(r"type='(mmicf\.\w+)'", steps))
+    ours = {part['type'] for part in (*cfg.default_hooks.values(), *cfg.custom_hooks, cfg.visualizer) if 'mmicf.' in part['type']}
+    assert {'mmicf.AVSVisualizationHook', 'mmicf.AVSLocalVisualizer', 'mmicf.SeedHook'} <= ours <= named
 
 
 @pytest.mark.parametrize('name', ['segformer_audio_synthetic.py', 'segformer_icf_synthetic.py'])
@@ -77,8 +87,17 @@ def test_predictions_hear_and_fit_the_frames():
         (x, ), (y, ) = (model.test_step(pseudo_collate([c])) for c in (item, other))
     for frame, changed in zip(x.frames, y.frames, strict=True):
         assert frame.pred_sem_seg.shape == (64, 64) and frame.av_score.data.shape == (1, 64, 64)
-        assert torch.equal(frame.pred_sem_seg.data[0], frame.seg_logits.data.argmax(0))
+        assert torch.equal(frame.pred_sem_seg.data, (frame.av_score.data > 0.5).long())
+        assert set(frame.keys()) == {'gt_sem_seg', 'pred_sem_seg', 'av_score'}  # no maps of logits: they are kept for a whole clip
         assert not torch.allclose(frame.av_score.data, changed.av_score.data)
+
+
+@pytest.mark.parametrize('mode', ['loss', 'predict', 'tensor'])
+def test_missing_sound_is_named(mode):
+    model, item = build('segformer_audio_synthetic.py'), clip('a', 2)
+    data = pseudo_collate([dict(item, inputs=item['inputs']._replace(log_mel=None))])
+    with pytest.raises(ValueError, match=r"VGGish needs \['log_mel'\] in the batch"):
+        model(**model.data_preprocessor(data), mode=mode)
 
 
 def test_predictions_have_the_size_that_was_asked_for():
@@ -105,7 +124,8 @@ def test_one_channel_is_a_sigmoid_with_mmseg_s_threshold(monkeypatch):
         sample, = model.test_step(pseudo_collate([clip('a', 2, seed=1)]))
         frame = sample.frames[1]
         assert frame.pred_sem_seg.data[0, :, :31].eq(1).all() and frame.pred_sem_seg.data[0, :, 33:].eq(0).all()
-        assert torch.equal(frame.av_score.data, frame.seg_logits.data.sigmoid())
+        assert frame.av_score.data.shape == (1, 64, 64)
+        assert frame.av_score.data[..., 0].eq(torch.sigmoid(torch.tensor(10.))).all()
         for logit, label in ((-0.3, 1), (-0.5, 0)):  # 0.43 and 0.38
             logits.fill_(logit)
             sample, = model.test_step(pseudo_collate([clip('a', 2, seed=1)]))

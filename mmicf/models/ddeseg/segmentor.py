@@ -7,9 +7,9 @@ from torch import Tensor
 from mmicf.registry import MODELS
 from mmicf.structures import AVBatch, AVDataSample, AVFeatures
 
-from ..ddeseg.memory_file import backbone_settings
 from ..decode_heads.dense_head import labelled_frames
-from .av_segmentor import AVSegmentor
+from ..segmentors import AVSegmentor
+from .memory_file import backbone_settings
 
 
 @MODELS.register_module()
