@@ -16,7 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmicf.datasets.synthetic_truth import chance_levels
+from mmicf.datasets.synthetic_truth import chance_levels, choice_score
 from mmicf.utils.evaluators import clip_metrics
 from mmicf.utils.run_config import drop_training_parts, silent_pipeline
 
@@ -54,8 +54,11 @@ def make_config(args: argparse.Namespace) -> Config:
 
 
 def test(cfg: Config, checkpoint: str, *, split: str = 'test', shuffle_audio: int | None = None, show_dir: str | None = None,
-         thresholds: Sequence[float] = (0.5, )) -> list[float]:
-    """J of a checkpoint at each threshold, with the sounds shuffled between clips if ``shuffle_audio`` is a seed."""
+         thresholds: Sequence[float] = (0.5, ), masks: str | None = None) -> list[float]:
+    """J of a checkpoint at each threshold, with the sounds shuffled between clips if ``shuffle_audio`` is a seed.
+
+    ``masks`` is a folder for the predictions at the first threshold.
+    """
     cfg = copy.deepcopy(cfg)
     cfg.load_from, cfg.work_dir = checkpoint, f'{cfg.work_dir}/test'  # the Runner would write over the training's config
     drop_training_parts(cfg)
@@ -64,6 +67,8 @@ def test(cfg: Config, checkpoint: str, *, split: str = 'test', shuffle_audio: in
     cfg.test_dataloader.dataset.shuffle_audio = shuffle_audio
     metric, = clip_metrics(cfg.test_evaluator)
     cfg.test_evaluator = [{**metric, 'threshold': t, 'prefix': f'above_{t}'} for t in thresholds]
+    if masks:
+        cfg.test_evaluator.append(dict(type='mmicf.AVSPredictionWriter', out_dir=masks, threshold=thresholds[0]))
     cfg.default_hooks.visualization.update(draw=show_dir is not None, interval=10, show_dir=show_dir)
     cfg.experiment_name = f'{split}_{"true" if shuffle_audio is None else "shuffled"}_{time.time_ns()}'
     scores = Runner.from_cfg(cfg).test()
@@ -89,7 +94,10 @@ def main() -> None:
         # sound is best in J; the model's own best cut is the like of it.
         on_val = test(cfg, checkpoint, split='val', thresholds=THRESHOLDS)
         best = THRESHOLDS[on_val.index(max(on_val))]
-        rows[f'  at the threshold best on val, {best}'] = test(cfg, checkpoint, thresholds=[best])[0]
+        masks = f'{cfg.work_dir}/masks'
+        rows[f'  at the threshold best on val, {best}'] = test(cfg, checkpoint, thresholds=[best], masks=masks)[0]
+        # That guess is drawn with the true outlines, the model's with its own.
+        rows['    the same objects, true outlines'] = choice_score(masks, f'{args.data}/truth/test')
     rows['model, sound shuffled between clips'] = test(cfg, checkpoint, shuffle_audio=0)[0]
     chance = chance_levels(f'{args.data}/truth/test')
     print(f'\ncheckpoint {checkpoint}, overlays in {show_dir}')

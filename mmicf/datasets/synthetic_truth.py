@@ -5,6 +5,7 @@ from glob import glob
 from itertools import product
 
 import numpy as np
+from PIL import Image
 
 from .synthetic import Scene
 
@@ -44,10 +45,7 @@ def chance_levels(truth: str | Iterable[Scene]) -> dict[str, float]:
         ValueError: no frame has a sounding object in view.
     """
     if isinstance(truth, str):
-        paths = sorted(glob(os.path.join(truth, '*.npz')))
-        if not paths:
-            raise FileNotFoundError(f'{truth}: found no truth files (*.npz), expected those of synthetic_avs.py')
-        truth = map(load_truth, paths)
+        truth = map(load_truth, _truth_files(truth))
     everything, blind = [], []
     for scene in truth:
         count = len(scene.kinds)
@@ -55,7 +53,7 @@ def chance_levels(truth: str | Iterable[Scene]) -> dict[str, float]:
         weight = (sets.sum(1) == 1).astype(float) if scene.exclusive else np.prod(
             np.where(sets, scene.prior, 1 - scene.prior), 1)
         for instances, sounding in zip(scene.instances, scene.sounding, strict=True):
-            areas = np.bincount(instances.ravel(), minlength=count + 1)[1:count + 1].astype(float)
+            areas = _areas(instances, count)
             shown = sets[(sets * areas).sum(1) > 0]
             if not (sounding * areas).sum():
                 continue
@@ -65,6 +63,53 @@ def chance_levels(truth: str | Iterable[Scene]) -> dict[str, float]:
     if not blind:
         raise ValueError('no frame has a sounding object in view; chance levels need at least one')
     return {'all_foreground': 100 * float(np.mean(everything)), 'best_blind': 100 * float(np.mean(blind))}
+
+
+def choice_score(masks: str, truth: str) -> float:
+    """AVSBench J (×100, over frames with non-empty ground truth) of predictions whose outlines are replaced by the true ones.
+
+    On each frame an object counts as marked, as a whole, where the prediction covers more than half of what is in view
+    of it; pixels of no object count for nothing. Compared with :func:`chance_levels`, whose guess has true outlines too,
+    this tells what a model loses by which objects it marks; compared with the prediction's own J, what it loses by how it
+    draws them.
+
+    Args:
+        masks: folder of binary PNG masks as :class:`mmicf.evaluation.AVSPredictionWriter` writes them for MS3's layout.
+        truth: the split's truth folder (``OUT/truth/test``).
+
+    Raises:
+        FileNotFoundError: a truth file or a mask is missing.
+        ValueError: a mask has another size than its frame, or no frame has a sounding object in view.
+    """
+    scores = []
+    for path in _truth_files(truth):
+        scene, clip = load_truth(path), os.path.basename(path)[:-len('.npz')]
+        for t, (instances, sounding) in enumerate(zip(scene.instances, scene.sounding, strict=True), 1):
+            areas = _areas(instances, len(scene.kinds))
+            if not (sounding * areas).sum():
+                continue
+            file = os.path.join(masks, clip, f'{clip}_{t}.png')
+            with Image.open(file) as image:
+                marked = np.asarray(image) > 0
+            if marked.shape != instances.shape:
+                raise ValueError(f'{file}: found a mask of shape {marked.shape}, expected {instances.shape}')
+            hit = _areas(np.where(marked, instances, 0), len(scene.kinds))
+            scores.append(_iou(2 * hit > areas, sounding, areas))
+    if not scores:
+        raise ValueError(f'{truth}: no frame has a sounding object in view')
+    return 100 * float(np.mean(scores))
+
+
+def _truth_files(folder: str) -> list[str]:
+    paths = sorted(glob(os.path.join(folder, '*.npz')))
+    if not paths:
+        raise FileNotFoundError(f'{folder}: found no truth files (*.npz), expected those of synthetic_avs.py')
+    return paths
+
+
+def _areas(instances: np.ndarray, count: int) -> np.ndarray:
+    """Pixels of each of ``count`` objects, whose ids begin at 1, float (count,)."""
+    return np.bincount(instances.ravel(), minlength=count + 1)[1:].astype(float)
 
 
 def _iou(a: np.ndarray, b: np.ndarray, areas: np.ndarray) -> np.ndarray:
@@ -79,11 +124,8 @@ def scene_categories(truth: str) -> dict[str, dict[str, list[str]]]:
     Raises:
         FileNotFoundError: the folder holds no truth files.
     """
-    paths = sorted(glob(os.path.join(truth, '*.npz')))
-    if not paths:
-        raise FileNotFoundError(f'{truth}: found no truth files (*.npz), expected those of synthetic_avs.py')
     out = {}
-    for path in paths:
+    for path in _truth_files(truth):
         scene = load_truth(path)
         sounds = [*scene.kinds[scene.sounding.any(0)], *scene.offscreen_kinds[scene.offscreen.any(0)]]
         out[os.path.basename(path)[:-len('.npz')]] = dict(

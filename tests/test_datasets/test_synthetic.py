@@ -12,7 +12,7 @@ from PIL import Image
 from mmicf.datasets.synthetic import NUM_KINDS, SOUND_PRIOR, Scene, clip_streams, draw_kinds, draw_scene, draw_states
 from mmicf.datasets.synthetic_layouts import AVSS_NAMES, S4_NAMES, VPO_NAMES, ClipJob, write_clip, write_tables
 from mmicf.datasets.synthetic_sound import EXAMPLE_SECONDS, SAMPLE_RATE, TIMBRES, clip_sound
-from mmicf.datasets.synthetic_truth import chance_levels, load_truth, sounding_mask
+from mmicf.datasets.synthetic_truth import chance_levels, choice_score, load_truth, save_truth, sounding_mask
 from mmicf.utils.class_names import AVSS_CLASSES, S4_CATEGORIES, VPO_CLASSES, VPO_COCO_IDS, avss_palette
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters/synthetic_avs.py'
@@ -177,3 +177,23 @@ def test_chance_levels_need_a_sounding_object(tmp_path):
         chance_levels([scene])
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         chance_levels(str(tmp_path))
+
+
+def test_choice_score_takes_outlines_from_the_truth(tmp_path):
+    """Frame 1 marks 2 of object 1's 3 pixels and 1 of object 2's 2, which is not more than half; on frame 2 nothing sounds."""
+    instances = np.array([[[1, 1, 1], [2, 2, 0]], [[1, 1, 1], [2, 2, 0]], [[1, 1, 0], [2, 2, 2]]], np.uint8)
+    sounding = np.array([[1, 1], [0, 0], [0, 1]], bool)
+    scene = Scene(np.zeros(0), instances, np.array([0, 1]), sounding, np.zeros(0, int), np.zeros((3, 0), bool), 0.7, False)
+    save_truth(str(tmp_path / 'truth/a_b.npz'), scene)
+    masks = np.array([[[1, 1, 0], [1, 0, 1]], [[1, 1, 1], [1, 1, 1]], [[1, 0, 1], [1, 1, 0]]], np.uint8)
+    (tmp_path / 'masks/a_b').mkdir(parents=True)
+    for t, mask in enumerate(masks, 1):
+        Image.fromarray(255 * mask).save(tmp_path / f'masks/a_b/a_b_{t}.png')
+    found = choice_score(str(tmp_path / 'masks'), str(tmp_path / 'truth'))
+    assert found == pytest.approx(100 * np.mean([3 / 5, 1]))  # objects {1} of {1, 2}, then {2} of {2}
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(tmp_path / 'masks/a_b/a_b_1.png')
+    with pytest.raises(ValueError, match=r'a_b_1\.png: found a mask of shape \(3, 3\), expected \(2, 3\)'):
+        choice_score(str(tmp_path / 'masks'), str(tmp_path / 'truth'))
+    (tmp_path / 'masks/a_b/a_b_1.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'a_b_1\.png'):
+        choice_score(str(tmp_path / 'masks'), str(tmp_path / 'truth'))
