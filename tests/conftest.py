@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmicf.utils import random as av_random
+
 KEYS = Path(__file__).parent / 'data' / 'checkpoint_keys'
 
 
@@ -18,3 +20,10 @@ def _shapes(name: str) -> dict[str, list[int]]:
 def published_state():
     """Function of a file in tests/data/checkpoint_keys → its names and shapes as a state_dict that takes no memory."""
     return lambda name: {key: torch.empty(shape, device='meta') for key, shape in _shapes(name).items()}
+
+
+@pytest.fixture(autouse=True)
+def no_iteration_is_published(monkeypatch):
+    """Each test draws as a new process does, whatever trained before it in this one."""
+    for name, value in dict(_seed=0, _iteration=0, _published=False).items():
+        monkeypatch.setattr(av_random, name, value)

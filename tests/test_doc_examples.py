@@ -121,6 +121,17 @@ def test_a_download_with_log_mels_alone_trains_and_tests(stored):
         DATASETS.build(plain)[0]
 
 
+@pytest.mark.parametrize('base', ['icf/icf_pvt_avss', 'combo/combo_pvt_avss', 'tpavi/tpavi_pvt_s4', 'ddeseg/ddeseg_mit-vggish_ms3',
+                                  'avsegformer/avsegformer_pvt_ms3_512'])
+def test_log_mels_replace_the_sound_in_each_config_s_own_pipeline(stored, base):
+    stored.write_text(stored.read_text().replace('icf/baseline_pvt_ms3', base))
+    cfg, plain = Config.fromfile(stored), Config.fromfile(f'configs/{base}.py')
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        expected = [dict(type='LoadLogMel') if step.type == 'LogMel' else step.to_dict()
+                    for step in plain[name].dataset.pipeline if step.type != 'LoadAudio']
+        assert [step.to_dict() for step in cfg[name].dataset.pipeline] == expected
+
+
 def test_a_cache_of_log_mels_trains_and_tests(stored):
     """Of the tool; neither sounds nor the download's own log-mels are left."""
     root, tool = Path('data/synthetic_ms3/Multi-sources'), ROOT / 'tools/dataset_converters/audio_to_logmel.py'

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from torch import nn
 
 from mmicf.engine import CheckpointCheckHook
@@ -18,11 +19,11 @@ class Model(nn.Module):
         self.icf = nn.Linear(2, 2)
 
 
-def load(state, strict=False, resume=False):
+def load(state, strict=False, resume=False, hooks=(), **content):
     lines = []
-    runner = SimpleNamespace(model=Model(), _load_from='run/x.pth', _resume=resume, work_dir='run',
+    runner = SimpleNamespace(model=Model(), _load_from='run/x.pth', _resume=resume, work_dir='run', hooks=list(hooks),
                              logger=SimpleNamespace(info=lines.append))
-    CheckpointCheckHook(strict=strict).after_load_checkpoint(runner, dict(state_dict=state))
+    CheckpointCheckHook(strict=strict).after_load_checkpoint(runner, dict(state_dict=state, **content))
     return lines
 
 
@@ -55,3 +56,12 @@ def test_fine_tuning_with_another_head(state):
 def test_another_model(state):
     with pytest.raises(CheckpointMismatchError, match='another model'):
         load({f'encoder.{name}': value for name, value in state.items()})
+
+
+def test_averaged_weights_are_not_resumed_as_trained_ones(state):
+    """The optimizer's moments belong to the weights that EMAHook keeps beside the averages."""
+    averaged = dict(ema_state_dict={name: value + 1 for name, value in state.items()})
+    with pytest.raises(CheckpointMismatchError, match=r'run/x\.pth is of a run with averaged weights.*default_hooks\.ema\.type='):
+        load(state, resume=True, **averaged)
+    assert '6 of 6' in load(state, resume=True, hooks=[EMAHook()], **averaged)[0]
+    assert '6 of 6' in load(state, strict=True, **averaged)[0]  # tests and fine-tuning take the averages

@@ -1,5 +1,4 @@
 """The backbone rests in the first epochs: bit for bit, after a resume, and with the gradients of two ranks averaged afterwards."""
-import socket
 
 import pytest
 import torch
@@ -79,9 +78,9 @@ def test_it_is_told_what_cannot_work():
         FreezeBackboneHook(epochs=1).before_train(Other)
 
 
-def _train_rank(rank, port, folder):
+def _train_rank(rank, folder):
     torch.set_num_threads(1)
-    torch_dist.init_process_group('gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+    torch_dist.init_process_group('gloo', init_method=f'file://{folder}/ranks', rank=rank, world_size=2)
     try:
         out = {}
         for find in (True, False):
@@ -100,10 +99,7 @@ def _train_rank(rank, port, folder):
 
 def test_two_ranks_rest_and_then_learn_together(tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(_train_rank, (port, tmp_path), nprocs=2)
+    mp.spawn(_train_rank, (tmp_path, ), nprocs=2)
     (weights, learning), (others, _) = (torch.load(tmp_path / f'{rank}.pt')[True] for rank in range(2))
     frozen = learning.index(True)
     assert 0 < frozen < len(learning) and learning == [i >= frozen for i in range(len(learning))]

@@ -68,3 +68,14 @@ def test_an_infinite_loss_with_finite_weights_is_a_warning(tmp_path):
     runner.logger.addHandler(handler)
     runner.train()
     assert [m for m in messages if 'the weights are finite' in m] == ['epoch 1, iteration 3: loss is inf; the weights are finite']
+
+
+def test_one_infinite_loss_is_warned_of_once_however_many_checkpoints_follow(tmp_path):
+    messages = []
+    runner = runner_of(tmp_path, 5, lambda total, log_vars: (total, {**log_vars, 'loss': torch.tensor(torch.inf)}), at=5,
+                       interval=1, by_epoch=True)
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    runner.logger.addHandler(handler)
+    runner.train()
+    assert [m for m in messages if 'the weights are finite' in m] == ['epoch 1, iteration 5: loss is inf; the weights are finite']

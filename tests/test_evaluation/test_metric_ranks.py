@@ -34,10 +34,10 @@ def class_evaluator():
 CASES = ((binary_clips, binary_evaluator, BINARY), (class_clips, class_evaluator, CLASSES))
 
 
-def _run(rank, port, folder):
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2', RANK=str(rank), LOCAL_RANK=str(rank))
+def _run(rank, folder):
+    os.environ.update(WORLD_SIZE='2', RANK=str(rank), LOCAL_RANK=str(rank))
     os.chdir(folder)
-    dist.init_process_group('gloo', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/ranks', rank=rank, world_size=2)
     found = []
     for make_clips, make_evaluator, classes in CASES:
         clips, evaluator = make_clips(), make_evaluator()
@@ -52,11 +52,7 @@ def _run(rank, port, folder):
 
 
 def test_two_ranks_equal_one(tmp_path):
-    import socket
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(_run, (port, str(tmp_path)), nprocs=2)
+    mp.spawn(_run, (str(tmp_path), ), nprocs=2)
     one, other = (json.loads((tmp_path / f'rank{rank}.json').read_text()) for rank in (0, 1))
     assert one == other
     for found, (make_clips, make_evaluator, classes) in zip(one, CASES, strict=True):

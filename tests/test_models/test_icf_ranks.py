@@ -1,5 +1,4 @@
 """ICF, and the segmentor with it, in two gloo processes: losses, logs and averaged gradients of one process with all clips."""
-import socket
 import sys
 from pathlib import Path
 
@@ -79,9 +78,9 @@ def segmentor_step(names):
     return {k: v.item() for k, v in logs.items()}, grads
 
 
-def _worker(rank, port, folder):
+def _worker(rank, folder):
     torch.set_num_threads(1)
-    torch_dist.init_process_group('gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+    torch_dist.init_process_group('gloo', init_method=f'file://{folder}/ranks', rank=rank, world_size=2)
     try:
         out = {}
         for name, options in CASES.items():
@@ -101,10 +100,7 @@ def _worker(rank, port, folder):
 def ranks(tmp_path_factory):
     """What each of the two processes found."""
     folder = tmp_path_factory.mktemp('ranks')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(_worker, (port, str(folder)), nprocs=2)
+    mp.spawn(_worker, (str(folder), ), nprocs=2)
     return [torch.load(folder / f'{rank}.pt') for rank in range(2)]
 
 

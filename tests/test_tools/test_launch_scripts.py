@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).parents[2] / 'tools'
+SETTINGS = ('NNODES', 'NODE_RANK', 'PORT', 'MASTER_ADDR', 'GPUS', 'GPUS_PER_NODE', 'CPUS_PER_TASK', 'SRUN_ARGS')
 
 
 @pytest.fixture
@@ -16,9 +17,10 @@ def call(tmp_path):
         (tmp_path / name).chmod(0o755)
 
     def run(script, *arguments, **variables):
-        env = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'PYTHON': 'python_that_prints', **variables}
+        env = {key: value for key, value in os.environ.items() if key not in SETTINGS}
+        env |= {'PATH': f'{tmp_path}:{os.environ["PATH"]}', 'PYTHON': 'python_that_prints', **variables}
         done = subprocess.run(['bash', str(TOOLS / script), *arguments], env=env, capture_output=True, text=True)
-        return done.returncode, done.stdout.split(), done.stderr
+        return done.returncode, done.stdout.splitlines(), done.stderr
 
     return run
 
@@ -42,7 +44,8 @@ def test_slurm(call, script, tool, rest):
     assert {'--gres=gpu:8', '--ntasks-per-node=8', '--time=1', '--exclusive'} <= {*words}
     place = words.index('--launcher')
     assert words[place + 1] == 'slurm' and words[place + 2:] == rest and (TOOLS / tool).samefile(words[place - 1])
-    assert not any('gpu' in word or 'per-node' in word for word in call(script, 'part', 'job', *rest, GPUS_PER_NODE='0')[1])
+    words = call(script, 'part', 'job', *rest, GPUS_PER_NODE='0')[1]
+    assert words and not any(word.startswith(('--gres', '--ntasks-per-node')) for word in words)
 
 
 @pytest.mark.parametrize(('script', 'needed'), [

@@ -1,4 +1,5 @@
 """A copy of AVSS at the network's size gives the network what the original does."""
+import fcntl
 import importlib.util
 import sys
 from pathlib import Path
@@ -81,6 +82,17 @@ def test_what_a_killed_run_left_is_replaced(root, tool, tmp_path):
     (half / 'old').mkdir()
     assert tool(root, copy, '--size', 48, '--processes', 1) is None
     assert {path.relative_to(copy) for path in copy.rglob('*')} == whole
+
+
+def test_two_runs_do_not_write_to_one_folder(root, tool, tmp_path):
+    copy = tmp_path / 'small'
+    assert tool(root, copy, '--size', 48, '--processes', 1) is None
+    before = sorted(copy.rglob('*'))
+    with open(copy / 'settings.json') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert 'another run writes' in tool(root, copy, '--size', 48, '--processes', 1)
+    assert sorted(copy.rglob('*')) == before
+    assert tool(root, copy, '--size', 48, '--processes', 1) is None
 
 
 def test_clips_of_two_sizes_do_not_mix(root, tool, tmp_path):

@@ -1,5 +1,4 @@
 """Collectives in two gloo processes against the single-process result."""
-import socket
 
 import pytest
 import torch
@@ -37,8 +36,8 @@ def own_rows(data, split, rank):
     return data[:split] if rank == 0 else data[split:]
 
 
-def _worker(rank, port, case, folder):
-    torch_dist.init_process_group('gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+def _worker(rank, case, folder):
+    torch_dist.init_process_group('gloo', init_method=f'file://{folder}/ranks', rank=rank, world_size=2)
     try:
         torch.save(globals()[case](rank), f'{folder}/{rank}.pt')
     finally:
@@ -46,10 +45,7 @@ def _worker(rank, port, case, folder):
 
 
 def two_ranks(case, folder):
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
-    mp.start_processes(_worker, (port, case.__name__, str(folder)), nprocs=2, start_method='fork')
+    mp.start_processes(_worker, (case.__name__, str(folder)), nprocs=2, start_method='fork')
     return [torch.load(folder / f'{rank}.pt') for rank in range(2)]
 
 

@@ -1,6 +1,6 @@
 """Launchers' environments become torch's; processes without a GPU get a group of their own."""
+import functools
 import os
-import socket
 
 import pytest
 import torch.distributed as torch_dist
@@ -11,7 +11,8 @@ from mmicf.utils import launcher
 
 @pytest.fixture
 def clean_environment(monkeypatch):
-    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+    launchers = [name for name in os.environ if name.startswith(('SLURM_', 'OMPI_COMM_WORLD_'))]
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT', *launchers):
         monkeypatch.setenv(name, 'x')  # so that what the code sets is undone afterwards
         monkeypatch.delenv(name)
 
@@ -38,16 +39,16 @@ def test_without_a_launcher_there_is_one_process():
     assert launcher.rank_and_processes('none') == (0, 1)
 
 
-def test_cpu_processes_synchronise_no_batch_norm(clean_environment, monkeypatch):
+def test_cpu_processes_synchronise_no_batch_norm(clean_environment, monkeypatch, tmp_path):
     """Torch's synchronised batch norm refuses CPUs, and mmengine would convert the model's to it."""
     said = []
     monkeypatch.setattr(launcher, 'is_cuda_available', lambda: False)
     monkeypatch.setattr(launcher, 'print_log', lambda message, *_: said.append(message))
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    for key, value in dict(RANK=0, WORLD_SIZE=1, LOCAL_RANK=0, MASTER_ADDR='127.0.0.1', MASTER_PORT=port).items():
+    for key, value in dict(RANK=0, WORLD_SIZE=1, LOCAL_RANK=0, MASTER_ADDR='127.0.0.1').items():
         monkeypatch.setenv(key, str(value))
+    # A file where processes meet, not a port that another may take meanwhile.
+    start = functools.partial(torch_dist.init_process_group, init_method=f'file://{tmp_path}/ranks', rank=0, world_size=1)
+    monkeypatch.setattr(torch_dist, 'init_process_group', start)
     synchronised, plain = (Config(dict(launcher='pytorch', sync_bn=kind)) for kind in ('torch', None))
     try:
         for cfg in (synchronised, plain):

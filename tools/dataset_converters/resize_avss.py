@@ -6,9 +6,11 @@ writes the same tree (``{subset}/{uid}/frames/*.jpg``, ``labels_*/*.png``) squas
 ``ClipResize(size=(224, 224))`` does it: pictures bilinearly, labels to the nearest pixel, their stored values and palettes kept.
 Sounds and the tables are copied. JPEG at quality 100 changes a picture's values by a grey level or two. A clip that is there is
 kept, so the command can be stopped and run again; ``settings.json`` holds the size, and a folder of another size is refused. Not
-for configs that keep the aspect or crop (TPAVI, AVSegFormer, DDESeg) or test at the original size.
+for configs that keep the aspect or crop (TPAVI, AVSegFormer, DDESeg), read maskiges of the original size (COMBO) or test at it.
+One run at a time writes to a folder.
 """
 import argparse
+import fcntl
 import os
 import shutil
 import sys
@@ -88,6 +90,11 @@ def main() -> str | None:
     settings = dict(size=args.size)
     if not is_made(args.out, settings):
         mark(args.out, settings)
+    lock = open(args.out / 'settings.json')  # noqa: SIM115 - until the process ends; its workers hold it, too
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two runs would delete each other's unfinished clips
+    except BlockingIOError:
+        return f'{args.out}: another run writes to this folder'
     for table in TABLES:
         if (args.data_root / table).is_file():
             shutil.copy2(args.data_root / table, args.out / table)

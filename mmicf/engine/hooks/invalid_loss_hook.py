@@ -29,7 +29,7 @@ class InvalidLossHook(Hook):
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
         self.outputs: dict[str, torch.Tensor] = {}
-        self.iteration = 0
+        self.iteration = self.warned = 0
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict[str, torch.Tensor] | None = None) -> None:
@@ -65,5 +65,6 @@ class InvalidLossHook(Hook):
                 f'{found}; {len(bad)} of {len(finite)} weights are infinite or NaN, {bad[0]} the first. The training cannot '
                 'recover: resume from an earlier checkpoint with a lower rate, or look for the cause with '
                 'torch.autograd.detect_anomaly')
-        if wrong:
+        if wrong and self.warned != self.iteration:  # several checkpoints may be saved after one iteration
+            self.warned = self.iteration
             print_log(f'{found}; the weights are finite', 'current', level=logging.WARNING)
