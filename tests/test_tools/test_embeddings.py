@@ -45,6 +45,12 @@ def small(tmp_path_factory):
     return config, folder / 'x.pth'
 
 
+def test_one_class_cannot_be_probed():
+    tool = runpy.run_path(TOOL)
+    with pytest.raises(ValueError, match=r"9 training frames show the classes \['a'\], expected two"):
+        tool['probe']((np.zeros((9, 4)), np.repeat('a', 9)), (np.zeros((9, 4)), np.repeat('a', 9)))
+
+
 def test_tool_on_a_small_set(small, tmp_path, monkeypatch, capsys):
     for kind in ('audio-visual', 'visual_embed'):
         run_tool(monkeypatch, 'embeddings', *small, '--kind', kind, '--out', tmp_path / 'out')

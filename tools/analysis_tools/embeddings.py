@@ -111,7 +111,12 @@ def probe(train: Sequence, test: Sequence) -> tuple[float, float, float]:
 
     Args:
         train, test: embeddings (n, d) and labels (n,).
+
+    Raises:
+        ValueError: the training frames show one class alone.
     """
+    if len(found := set(train[1])) < 2:
+        raise ValueError(f'{len(train[1])} training frames show the classes {sorted(found)}, expected two at least to tell apart')
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import f1_score
     from sklearn.pipeline import make_pipeline
