@@ -8,6 +8,7 @@ import io
 import pickle
 import pickletools
 from collections import OrderedDict
+from collections.abc import Container, Set
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ def _rebuild_tensor(storage, offset: int, size: tuple[int, ...], stride: tuple[i
     return torch._utils._rebuild_tensor_v2(storage, offset, size, stride, *others)
 
 
-def _encode(text: str, encoding: str) -> bytes:
+def encode(text: str, encoding: str) -> bytes:
     """How pickles of protocol 2 hold bytes."""
     if encoding != 'latin1':
         raise UnsafePickleError(f'it asks for the codec {encoding!r}')
@@ -45,7 +46,7 @@ def _encode(text: str, encoding: str) -> bytes:
 _ALLOWED = {
     ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
     ('torch.storage', '_load_from_bytes'): _load_storage,
-    ('_codecs', 'encode'): _encode,
+    ('_codecs', 'encode'): encode,
     ('collections', 'OrderedDict'): OrderedDict,  # the tensor's (empty) table of backward hooks
 }
 
@@ -55,17 +56,23 @@ _REFUSED = {'BUILD', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX', 'EXT1', 'EXT2', 'EXT4
 _MAX_MEMO = 10_000  # Python makes room for the highest memo index that a pickle names, up to 64 GB
 
 
-def _check_opcodes(data: bytes) -> None:
+def check_opcodes(data: bytes, *, refused: Set[str], max_memo: int, allowed: Container[tuple[str, str]] | None = None) -> None:
+    """Look through a pickle before it is loaded; with ``allowed`` names, the message tells the first other one.
+
+    Raises:
+        UnsafePickleError: it uses an opcode of ``refused``, or numbers an object above ``max_memo``.
+        ValueError: it is truncated or no pickle.
+    """
     strings, foreign = [], []
     for opcode, argument, _ in pickletools.genops(data):
         if isinstance(argument, str):
             strings.append(argument)
         if opcode.name in ('GLOBAL', 'STACK_GLOBAL'):  # for the message: a name says more than an opcode
             name = argument.split(' ') if argument else strings[-2:]
-            foreign += [] if tuple(name) in _ALLOWED else ['.'.join(name)]
-        if opcode.name in _REFUSED:
+            foreign += [] if allowed is None or tuple(name) in allowed else ['.'.join(name)]
+        if opcode.name in refused:
             raise UnsafePickleError(f'it asks for {foreign[0]}' if foreign else f'it uses {opcode.name}')
-        if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and argument > _MAX_MEMO:
+        if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and argument > max_memo:
             raise UnsafePickleError(f'it numbers an object {argument}')
 
 
@@ -88,7 +95,7 @@ def load_tensor_pickle(path: str | Path) -> Tensor:
     """
     data = Path(path).read_bytes()
     try:
-        _check_opcodes(data)
+        check_opcodes(data, refused=_REFUSED, max_memo=_MAX_MEMO, allowed=_ALLOWED)
         value = _TensorUnpickler(io.BytesIO(data)).load()
     except UnsafePickleError as error:
         raise UnsafePickleError(f'{path}: refused, {error}; expected a pickle of one plain tensor') from None

@@ -10,6 +10,8 @@ import torch
 from mmengine.model import update_init_info
 from torch import Tensor, nn
 
+from .array_pickle import is_dict_pickle, load_array_pickle
+
 
 class CheckpointMismatchError(ValueError):
     """The checkpoint belongs to another model."""
@@ -34,7 +36,7 @@ def known_as(name: str, function: Callable) -> Callable:
 
 
 def read_checkpoint(path: str | Path, *, published: str) -> dict:
-    """The content of a ``torch.save`` file, on the CPU, read without running code from it.
+    """The content of a ``torch.save`` file or a pickled dict of numpy arrays, on the CPU, read without running code from it.
 
     Args:
         path: the file.
@@ -48,11 +50,14 @@ def read_checkpoint(path: str | Path, *, published: str) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f'no checkpoint at {path}; expected {published}')
     try:
+        if is_dict_pickle(path):  # detectron2's
+            return load_array_pickle(path)
         with torch.serialization.safe_globals(_numpy_scalars()):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # torch.load raises many types for a file that is no checkpoint
-        raise CheckpointMismatchError(f'{path}: not readable as plain weights ({type(error).__name__}: '
-                                      f'{str(error).splitlines()[0]}); expected {published}') from error
+        reason = str(error).splitlines()[0].removeprefix(f'{path}: ')
+        raise CheckpointMismatchError(f'{path}: not readable as plain weights ({type(error).__name__}: {reason}); '
+                                      f'expected {published}') from error
     if not isinstance(content, dict):
         raise CheckpointMismatchError(f'{path}: holds a {type(content).__name__}; expected {published}')
     return content

@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmicf.datasets.transforms.loading_audio import read_log_mel
+from mmicf.utils.array_pickle import load_array_pickle
 from mmicf.utils.safe_pickle import UnsafePickleError, load_tensor_pickle
 
 SMALL = torch.arange(6.).reshape(2, 3)
+ARRAYS = {'model': {'w': SMALL.numpy(), 'n': np.array(3), 'f': np.asfortranarray(SMALL.numpy())}, 'best': np.float64(0.5)}
 LOG_MEL = torch.zeros(2, 1, 96, 64)
 EXTENSION = 0xF0
 
@@ -32,6 +34,9 @@ def watch(tmp_path_factory):
     for protocol in range(6):
         path.write_bytes(pickle.dumps(SMALL, protocol))
         assert torch.equal(load_tensor_pickle(path), SMALL)
+    for protocol in range(2, 6):
+        path.write_bytes(pickle.dumps(ARRAYS, protocol))
+        assert torch.equal(load_array_pickle(path)['model']['w'], SMALL)
     return Watch()
 
 
@@ -47,6 +52,21 @@ def test_damaged_tensors(tmp_path, watch, protocol, data):
     if tensor is not None:
         assert type(tensor) is torch.Tensor and tensor.numel() <= 6 * 8 and tensor.device.type == 'cpu'
         assert np.asarray(tensor.numpy()).shape == tuple(tensor.shape)
+
+
+@pytest.mark.parametrize('protocol', [2, 4, 5])
+@bounded(40)
+@given(data=st.data())
+def test_damaged_arrays(tmp_path, watch, protocol, data):
+    path = tmp_path / 'small.pkl'
+    path.write_bytes(data.draw(damaged(pickle.dumps(ARRAYS, protocol))))
+    with watch:
+        content = read_or_refuse(load_array_pickle, path)
+    assert not watch.seen
+    if content is not None:
+        parts = [part for part in (content, *content.values()) if isinstance(part, dict)]
+        tensors = [value for part in parts for value in part.values() if isinstance(value, torch.Tensor)]
+        assert sum(value.numel() * value.element_size() for value in tensors) <= path.stat().st_size
 
 
 @bounded(40)

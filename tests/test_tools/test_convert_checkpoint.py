@@ -1,9 +1,12 @@
 """Published checkpoints of every peer and part find their places; other files are refused."""
+import os
+import pickle
 import re
 import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -98,6 +101,57 @@ def test_pixel_decoder_of_a_mask2former(published_state):
     assert len(tool['convert_part']('mask2former', r50, mmdet, 'in.pth')[0]) == len(mmdet)
     with pytest.raises(CheckpointMismatchError, match='0 tensors of a pixel decoder'):
         tool['convert_part']('mask2former', r50, published_state('vggish'), 'in.pth')
+
+
+def published_mask2former(published_state, path, core):
+    """Writes a file of detectron2's model zoo with random weights of a ResNet-50's widths; its arrays."""
+    rng = np.random.default_rng(0)
+    prefix = 'sem_seg_head.pixel_decoder.'
+    widths = {'input_proj.0.0': 2048, 'input_proj.1.0': 1024, 'input_proj.2.0': 512, 'adapter_1': 256}
+    arrays = {'backbone.stem.conv1.norm.running_mean': np.ones(64, 'f4'), 'criterion.empty_weight': np.ones(134, 'f4')}
+    for name, value in published_state('combo_pvt_ms3').items():
+        if name.startswith(prefix):
+            part = name.removeprefix(prefix).removesuffix('.weight')
+            shape = (256, widths[part], 1, 1) if part in widths else tuple(value.shape)
+            arrays[name] = rng.standard_normal(shape, 'f4')
+    content = {'model': arrays, '__author__': 'third_party', 'matching_heuristics': True}
+    data = pickle.dumps(content, 2)
+    for name in (b'cnumpy.core.', b'cnumpy._core.'):
+        data = data.replace(name, b'c' + core)
+    path.write_bytes(data)
+    return arrays
+
+
+@pytest.mark.parametrize('core', [b'numpy.core.', b'numpy._core.'])
+def test_a_published_mask2former_is_converted(core, published_state, tmp_path, monkeypatch, capsys):
+    arrays = published_mask2former(published_state, tmp_path / 'model_final_94dc52.pkl', core)
+    config = str(ROOT / 'configs/icf/baseline_r50_ms3.py')
+    arguments = ['mask2former', config, str(tmp_path / 'model_final_94dc52.pkl'), str(tmp_path / 'out.pth')]
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), *arguments])
+    runpy.run_path(str(TOOL), run_name='__main__')
+    unused = 'backbone.stem.conv1.norm.running_mean, criterion.empty_weight'
+    assert f'2 published tensors have no place: {unused}\n' in capsys.readouterr().out
+    placed = torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict']
+    pixel_decoder = tool['build_on_meta'](config).decode_head.pixel_decoder
+    pixel_decoder.load_state_dict(placed, strict=True, assign=True)
+    for ours, theirs in (('level_encoding.weight', 'transformer.level_embed'),
+                         ('input_convs.0.conv.weight', 'input_proj.0.0.weight'),
+                         ('encoder.layers.5.ffn.layers.1.bias', 'transformer.encoder.layers.5.linear2.bias'),
+                         ('lateral_convs.0.conv.weight', 'adapter_1.weight'), ('mask_feature.bias', 'mask_features.bias')):
+        assert np.array_equal(placed[ours], arrays[f'sem_seg_head.pixel_decoder.{theirs}'])
+
+
+def test_a_pickle_that_names_a_call_is_refused(tmp_path, monkeypatch):
+    class Call:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / 'ran'), )
+
+    (tmp_path / 'evil.pkl').write_bytes(pickle.dumps({'model': {'w': np.ones(2), 'x': Call()}, '__author__': 'x'}, 2))
+    config = str(ROOT / 'configs/icf/baseline_r50_ms3.py')
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), 'mask2former', config, str(tmp_path / 'evil.pkl'), str(tmp_path / 'out.pth')])
+    with pytest.raises(CheckpointMismatchError, match=r'evil\.pkl: .*it asks for posix\.mkdir.*expected a Mask2Former'):
+        runpy.run_path(str(TOOL), run_name='__main__')
+    assert not (tmp_path / 'ran').exists() and not (tmp_path / 'out.pth').exists()
 
 
 def published_pvt_name(name):

@@ -11,8 +11,9 @@ Parts of models (the result is loaded by ``init_cfg=dict(type='Pretrained', chec
 
     convert_checkpoint.py pvt_v2 | resnet | vggish | htsat | mask2former CONFIG IN OUT
 
-``mask2former`` takes the pixel decoder out of a COCO or ADE Mask2Former of detectron2 or mmdet; its input convolutions fit only
-where the backbone has the same widths, and what does not fit is listed and left out.
+``mask2former`` takes the pixel decoder out of a COCO or ADE Mask2Former of detectron2 (``model_final_*.pkl``, read without running
+code from it) or mmdet; its input convolutions fit only where the backbone has the same widths, and what does not fit is listed and
+left out.
 """
 import argparse
 import importlib
