@@ -115,7 +115,7 @@ def probe(train: Sequence, test: Sequence) -> tuple[float, float, float]:
     Raises:
         ValueError: the training frames show one class alone.
     """
-    if len(found := set(train[1])) < 2:
+    if len(found := set(map(str, train[1]))) < 2:
         raise ValueError(f'{len(train[1])} training frames show the classes {sorted(found)}, expected two at least to tell apart')
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import f1_score
