@@ -18,7 +18,7 @@ def open_media(source: str | Path | dict, *, audio: str | None = None, fps: floa
         fps: pictures per second of a folder.
 
     Raises:
-        MediaError: other keys in a dict, or what the input's own class raises.
+        MediaError: neither a path nor a dict, other keys in a dict, or what the input's own class raises.
         ValueError: ``audio`` or ``fps`` for an input that has no use for it, or an ``fps`` that is not positive.
     """
     if isinstance(source, dict):
@@ -28,6 +28,7 @@ def open_media(source: str | Path | dict, *, audio: str | None = None, fps: floa
         if audio is not None or fps is not None:
             raise ValueError(f'{input_name(source)}: arrays bring their sound and fps with them, got audio={audio!r} and fps={fps}')
         return ArrayMedia(**source)
+    _check_path(source)
     if os.path.isdir(source):
         if fps is not None and not fps > 0:
             raise ValueError(f'{source}: found {fps} pictures per second, expected more than 0')
@@ -38,11 +39,28 @@ def open_media(source: str | Path | dict, *, audio: str | None = None, fps: floa
 
 
 def input_name(source: str | Path | dict) -> str:
-    """What the folder of an input's results is called: the name of an array or a folder, of a file without its ending."""
+    """What the folder of an input's results is called: the name of an array or a folder, of a file without its ending.
+
+    Raises:
+        MediaError: neither a path nor a dict, or a name that is none for a folder within another: '', '.' or '..'.
+    """
     if isinstance(source, dict):
-        return Path(str(source.get('name', 'array'))).name
-    path = Path(os.path.abspath(source))
-    return path.name if path.is_dir() else path.stem
+        shown = f"the array's name {source.get('name', 'array')!r}"
+        name = Path(str(source.get('name', 'array'))).name
+    else:
+        _check_path(source)
+        path = Path(os.path.abspath(source))
+        shown, name = path, path.name if path.is_dir() else path.stem
+    if name in ('', '.', '..'):  # the stem of ...mp4 is '..'
+        raise MediaError(f'{shown}: found {name!r} for the folder of the results, expected the name of a folder')
+    return name
+
+
+def _check_path(source: object) -> None:
+    if not isinstance(source, str | os.PathLike):
+        shape = f' of shape {tuple(source.shape)}' if hasattr(source, 'shape') else ''
+        raise MediaError(f'found an input of type {type(source).__name__}{shape}, expected the path of a video or of a folder of '
+                         f"pictures, or arrays as dict({'=, '.join(ARRAY_KEYS)}=)")
 
 
 def check_names(sources: Sequence[str | Path | dict]) -> None:

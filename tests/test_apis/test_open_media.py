@@ -40,6 +40,26 @@ def test_names_of_results(tmp_path):
             check_names(pair)
 
 
+@pytest.mark.parametrize('name', ['', '.', '..', '/', '../..', 'clip/..'])
+def test_names_that_lead_out_of_the_results(name):
+    with pytest.raises(MediaError, match=rf"the array's name '{name}': found '\.{{0,2}}' for the folder of the results"):
+        input_name(dict(frames=FRAMES, name=name))
+
+
+@pytest.mark.parametrize('path', ['/', 'clips/...mp4', 'clips/..mp4'])
+def test_files_whose_stem_leads_out_of_the_results(path):
+    with pytest.raises(MediaError, match=rf"{path}: found '\.{{0,2}}' for the folder of the results"):
+        input_name(path)
+
+
+@pytest.mark.parametrize('given, found', [(FRAMES, r'ndarray of shape \(3, 8, 10, 3\)'), (None, 'NoneType'), (0, 'int'),
+                                          (b'clip.mp4', 'bytes'), (('clip.mp4',), 'tuple')])
+def test_neither_a_path_nor_a_dict(given, found):
+    for refuse in (open_media, input_name, lambda source: check_names([source])):
+        with pytest.raises(MediaError, match=f'found an input of type {found}, expected the path of .*dict\\(frames=, waveform=, '):
+            refuse(given)
+
+
 @pytest.mark.parametrize('given, found', [
     (dict(frame=FRAMES), r"array: found the keys \['frame'\], expected frames"),
     (dict(frames=FRAMES, sound=None), r"the keys \['frames', 'sound'\]"),
