@@ -17,7 +17,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('inputs', nargs='+', help='video files, or folders of pictures with a wav in or beside them')
     parser.add_argument('--model', required=True, help='config file or its name')
     parser.add_argument('--weights', required=True, help='checkpoint')
-    parser.add_argument('--out', default='work_dirs/inference', help='folder for overlay.mp4, masks/ and masks.jsonl of each input')
+    parser.add_argument('--out', default='work_dirs/inference',
+                        help='folder for overlay.mp4, masks/ and masks.jsonl of each input, in place of an earlier run\'s')
     parser.add_argument('--fps', type=float, default=1., help='pictures to segment per second, a whole number')
     parser.add_argument('--overlap', type=int, default=0, help='seconds that neighbouring windows share')
     parser.add_argument('--num-frames', type=int, help='pictures per window; default 5')

@@ -97,7 +97,8 @@ class AVSInferencer:
         Args:
             inputs: video file, folder, ``dict(frames=, waveform=, sample_rate=, fps=, name=)``, or a list of these. Arrays
                 without a name are called 'array', in a list 'array_0', 'array_1', ... by their place in it.
-            out_dir: where results are written, a folder per input, named as it; None: predictions are returned in memory instead.
+            out_dir: where results are written, a folder per input, named as it, in place of those of an earlier run; None:
+                predictions are returned in memory instead.
             fps: pictures to segment per second, a whole number.
             overlap: seconds that a window shares with the next.
             audio: sound file of a folder, or heard in place of a video's own sound.

@@ -2,6 +2,7 @@
 import itertools
 import json
 import math
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -15,12 +16,14 @@ from mmicf.utils.clip_time import mask_name
 from mmicf.visualization import AVSLocalVisualizer
 
 from .display_matrix import upright
-from .media import Media
+from .media import Media, MediaError
 from .open_media import open_media
 from .video_file import SoundTrack, write_video
 from .video_media import VideoMedia
 
-KINDS = ('video', 'masks', 'rle', 'scores')
+FILES = dict(video='overlay.mp4', masks='masks', rle='masks.jsonl', scores='scores.npz')
+KINDS = tuple(FILES)
+MASK_NAME = re.compile(r'[0-9]{5,}\.[0-9]{4}\.png')  # mask_name's
 
 
 def run_lengths(mask: np.ndarray) -> dict:
@@ -32,7 +35,7 @@ def run_lengths(mask: np.ndarray) -> dict:
 
 
 class ResultWriter:
-    """Writes predictions as they come.
+    """Writes predictions as they come, in place of those of an earlier run.
 
     Args:
         folder: for the results of one input.
@@ -44,6 +47,7 @@ class ResultWriter:
 
     Raises:
         ValueError: an unknown kind, or scores of a model that has none because it tells classes apart.
+        MediaError: a video of pictures with a side below 2, or results that would replace a file or folder that is read.
     """
 
     def __init__(self, folder: Path, media: Media, source: str | dict, metainfo: dict, save: Sequence[str], fps: int) -> None:
@@ -52,28 +56,41 @@ class ResultWriter:
             raise ValueError(f'save must name some of {list(KINDS)}, got {unknown}')
         if 'scores' in save and len(metainfo['classes']) != 2:
             raise ValueError(f"save='scores' is for binary models; found one of {len(metainfo['classes'])} classes")
+        if 'video' in save and min(media.size) < 2:
+            height, width = media.size
+            raise MediaError(f'{media.name}: found pictures of {height} rows and {width} columns, expected 2 or more of both for a '
+                             "video; name other kinds than 'video' in save")
+        self.paths = {kind: folder / name for kind, name in FILES.items()}
+        for path in self.paths.values():
+            if any(path.exists() and file.exists() and path.samefile(file) for file in media.files):
+                raise MediaError(f'{media.name}: found {path} among what is read, which the results would replace; expected '
+                                 'another output folder')
         self.folder, self.media, self.source, self.save, self.fps = folder, media, source, save, fps
         self.metainfo = metainfo
         self.painter = AVSLocalVisualizer()
         self.painter.dataset_meta = metainfo
 
     def write(self, predictions: Iterator) -> tuple[list[str], int]:
-        """Consumes all predictions; the files and folders written, and the number of predictions."""
+        """Consumes all predictions; the files and folders written, and the number of predictions.
+
+        What an earlier run wrote into the folder is removed first, whatever it was to save: all that is found is of one run.
+        """
         predictions = self._counted(predictions)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._remove_old_results()
         files = []
         if 'masks' in self.save:
-            (self.folder / 'masks').mkdir(exist_ok=True)
-            files.append(str(self.folder / 'masks'))
+            self.paths['masks'].mkdir(exist_ok=True)
+            files.append(str(self.paths['masks']))
             predictions = self._masks(predictions)
         if 'rle' in self.save:
-            files.append(str(self.folder / 'masks.jsonl'))
+            files.append(str(self.paths['rle']))
             predictions = self._rle(predictions)
         if 'scores' in self.save:
-            files.append(str(self.folder / 'scores.npz'))
+            files.append(str(self.paths['scores']))
             predictions = self._scores(predictions)
         if 'video' in self.save:
-            path = self.folder / 'overlay.mp4'
+            path = self.paths['video']
             files.append(str(path))
             if isinstance(self.media, VideoMedia):
                 self._video_like_the_input(predictions, path)
@@ -82,6 +99,18 @@ class ResultWriter:
         for _ in predictions:
             pass
         return files, self.count
+
+    def _remove_old_results(self) -> None:
+        """Removes what this class writes, and no other file."""
+        for kind in ('video', 'rle', 'scores'):
+            self.paths[kind].unlink(missing_ok=True)
+        masks = self.paths['masks']
+        if masks.is_dir():
+            for path in list(masks.iterdir()):
+                if MASK_NAME.fullmatch(path.name):
+                    path.unlink()
+            if not any(masks.iterdir()) and not masks.is_symlink():
+                masks.rmdir()
 
     def _counted(self, predictions: Iterator) -> Iterator:
         self.count = 0
@@ -94,11 +123,11 @@ class ResultWriter:
         for prediction in predictions:
             image = Image.fromarray(prediction.labels, mode='P')
             image.putpalette(palette.ravel().tolist())
-            image.save(self.folder / 'masks' / mask_name(prediction.time))
+            image.save(self.paths['masks'] / mask_name(prediction.time))
             yield prediction
 
     def _rle(self, predictions: Iterator) -> Iterator:
-        with open(self.folder / 'masks.jsonl', 'w', encoding='utf-8') as file:
+        with open(self.paths['rle'], 'w', encoding='utf-8') as file:
             for prediction in predictions:
                 found = [c for c in np.unique(prediction.labels).tolist() if c]
                 segments = [dict(category_id=c, category=self.metainfo['classes'][c],
@@ -108,7 +137,7 @@ class ResultWriter:
 
     def _scores(self, predictions: Iterator) -> Iterator:
         """An npz file of an array per picture, of which one is held in memory."""
-        with zipfile.ZipFile(self.folder / 'scores.npz', 'w', zipfile.ZIP_DEFLATED) as file:
+        with zipfile.ZipFile(self.paths['scores'], 'w', zipfile.ZIP_DEFLATED) as file:
             for prediction in predictions:
                 with file.open(Path(mask_name(prediction.time)).stem + '.npy', 'w') as member:
                     np.lib.format.write_array(member, prediction.score.astype(np.float16), allow_pickle=False)

@@ -42,6 +42,7 @@ class VideoMedia(Media):
             if file is not None and not os.path.isfile(file):
                 raise FileNotFoundError(f'{file}: no such file')
         self.name, self.sound_name, self._av = str(path), str(audio or path), av
+        self.files = (Path(self.name), Path(self.sound_name))
         # PyAV's own exceptions come on top of ffmpeg's: for broken metadata, for streams of an unknown codec, ...
         try:
             self._container = av.open(self.name, metadata_errors='ignore')
