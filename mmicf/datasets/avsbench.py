@@ -8,7 +8,7 @@ from mmicf.utils.class_names import AVSS_CLASSES, avss_palette
 from mmicf.utils.json_file import read_json_object
 
 from .base import BaseAVDataset
-from .csv_table import read_table, select_rows
+from .csv_table import check_values, read_table, select_rows
 
 BINARY_METAINFO = dict(classes=('background', 'sounding'), palette=[[0, 0, 0], [255, 255, 255]])
 NUM_FRAMES = {'v1s': 5, 'v1m': 5, 'v2': 10}
@@ -34,6 +34,7 @@ class AVSBenchS4Dataset(BaseAVDataset):
     def load_data_list(self) -> list[dict]:
         table = read_table(self.ann_file, ('category', 'split'))
         rows = select_rows(table, 'split', (self.split,))
+        check_values(table, 'split', self.SPLITS)
         root, first = os.path.join(self.data_root, 's4_data'), table.header[0]
         times = Counter(name for name, _ in {(row[first], row['category']) for row in rows})
         clips = []
@@ -67,6 +68,7 @@ class AVSBenchMS3Dataset(BaseAVDataset):
         table = read_table(self.ann_file, ('split',))
         root = os.path.join(self.data_root, 'ms3_data')
         names = [row[table.header[0]] for row in select_rows(table, 'split', (self.split,))]
+        check_values(table, 'split', self.SPLITS)
         return [_binary_clip(
             root, os.path.join(self.split, name), clip_id=name, category=None, subset='ms3', split=self.split,
             num_labelled=5,
@@ -132,9 +134,8 @@ class AVSBenchSemanticDataset(BaseAVDataset):
 
     def load_data_list(self) -> list[dict]:
         table = read_table(self.ann_file, ('uid', 'a_obj', 'split', 'label'))
-        unknown = sorted({row['label'] for row in table.rows} - NUM_FRAMES.keys())
-        if unknown:
-            raise ValueError(f'{table.path}: found label {unknown[:5]}, expected {list(NUM_FRAMES)}')
+        check_values(table, 'label', NUM_FRAMES)
+        check_values(table, 'split', self.SPLITS)
         table = table._replace(rows=select_rows(table, 'label', self.subsets))
         return [self._clip(row) for row in select_rows(table, 'split', (self.split,))]
 

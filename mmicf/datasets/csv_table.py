@@ -1,15 +1,17 @@
 """Reading the csv files that come with the datasets."""
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 
 class CsvTable(NamedTuple):
-    """Rows of a csv file as dicts, with the header in file order (some layouts name their first column differently)."""
+    """Rows of a csv file as dicts, with the header in file order (some layouts name their first column differently); ``lines`` says
+    where in the file each row ends, from 1."""
     path: Path
     header: list[str]
     rows: list[dict[str, str]]
+    lines: list[int]
 
 
 def read_table(path: str | Path, columns: Sequence[str]) -> CsvTable:
@@ -37,7 +39,7 @@ def read_table(path: str | Path, columns: Sequence[str]) -> CsvTable:
         rows.append(dict(zip(header, fields, strict=True)))
     if not rows:
         raise ValueError(f'{path}: found a header and no rows, expected one row per clip')
-    return CsvTable(path, header, rows)
+    return CsvTable(path, header, rows, [number for number, _ in lines])
 
 
 def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -62,3 +64,18 @@ def select_rows(table: CsvTable, column: str, wanted: Sequence[str]) -> list[dic
         found = sorted({row[column] for row in table.rows})
         raise ValueError(f'{table.path}: no row has {column} in {list(wanted)}; found the values {found[:20]}')
     return rows
+
+
+def check_values(table: CsvTable, column: str, known: Collection[str]) -> None:
+    """ValueError naming file, values and lines if a row's ``column`` is none of ``known``: no selection would hold that row.
+
+    Args:
+        table: all rows of the file.
+        column: its name.
+        known: every value that the set has, also those that are not wanted now.
+    """
+    lines = [line for line, row in zip(table.lines, table.rows, strict=True) if row[column] not in known]
+    if lines:
+        found = sorted({row[column] for row in table.rows}.difference(known))
+        where = ', '.join(map(str, lines[:10])) + (f' and {len(lines) - 10} more' if len(lines) > 10 else '')
+        raise ValueError(f'{table.path}: found {column} {found[:5]}, expected {list(known)}; in line {where}')

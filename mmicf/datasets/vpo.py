@@ -8,7 +8,7 @@ from mmicf.registry import DATASETS
 from mmicf.utils.class_names import VPO_CLASSES, VPO_COCO_IDS, avss_palette
 
 from .base import BaseAVDataset
-from .csv_table import read_table, select_rows
+from .csv_table import check_values, read_table, select_rows
 
 FOLDERS = {'ss': 'VPO-SS', 'ms': 'VPO-MS', 'msmi': 'VPO-MSMI'}
 IGNORE, UNKNOWN = 255, 254
@@ -57,8 +57,10 @@ class VPODataset(BaseAVDataset):
         columns = ['img_Id', 'ann_Ids', 'cateName', 'cateId', 'vgg_file', 'split']
         columns += ['audio_pos'] * (self.channels == 'stereo') + ['multi_instance'] * (self.subset == 'msmi')
         table = read_table(self.ann_file, columns)
+        rows = select_rows(table, 'split', ('test', 'val') if self.split == 'test' else (self.split,))
+        check_values(table, 'split', (*self.SPLITS, 'val'))
         clips: dict[str, dict] = {}
-        for row in select_rows(table, 'split', ('test', 'val') if self.split == 'test' else (self.split,)):
+        for row in rows:
             self._check_category(row)
             new = self._clip(row)
             clip = clips.setdefault(new['clip_id'], new)

@@ -1,5 +1,6 @@
 """Layouts, supervision flags and bad input of S4, MS3 and AVSS."""
 import json
+import re
 
 import numpy as np
 import pytest
@@ -82,6 +83,22 @@ def test_csv_faults_are_named(s4_root, old, new, message):
     edit(s4_root / 's4_meta_data.csv', old, new)
     with pytest.raises(ValueError, match=r's4_meta_data.csv.*' + message):
         AVSBenchS4Dataset(data_root=str(s4_root), split='train')
+
+
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+@pytest.mark.parametrize('name', ['tran', 'Train', ''])
+def test_rows_of_no_split_are_refused(s4_root, ms3_root, avss_root, split, name):
+    """By every split, also where the row is of a subset that is not wanted; else its clip would be in no split."""
+    edit(s4_root / 's4_meta_data.csv', 'aa1,3,race_car,train', f'aa1,3,race_car,{name}')
+    edit(ms3_root / 'ms3_meta_data.csv', 'x_0,train', f'x_0,{name}')
+    edit(ms3_root / 'ms3_meta_data.csv', 'y,train', '\ny,training')
+    edit(avss_root / 'metadata.csv', 'train,v1s', f'{name},v1s')
+    for root, kind, options, found, line in (
+            (s4_root, AVSBenchS4Dataset, {}, [name], '3'), (ms3_root, AVSBenchMS3Dataset, {}, sorted([name, 'training']), '2, 5'),
+            (avss_root, AVSBenchSemanticDataset, dict(subsets=['v2']), [name], '2')):
+        message = f"{root}/{kind.ANN_FILE}: found split {found}, expected ['train', 'val', 'test']; in line {line}"
+        with pytest.raises(ValueError, match=re.escape(message) + '$'):
+            kind(data_root=str(root), split=split, **options)
 
 
 def test_csv_with_a_header_only_and_with_a_byte_order_mark(s4_root):

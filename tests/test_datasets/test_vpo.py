@@ -94,6 +94,16 @@ def test_csv_faults_are_named(vpo_root, old, new, message):
         infos(vpo_root, 'ms', channels='stereo')
 
 
+def test_rows_of_no_split_are_refused(vpo_root):
+    path = vpo_root / 'VPO-MS/vpo_ms_data_stereo.csv'
+    text = path.read_text()
+    path.write_text(text.replace('v0,test', 'v0,tets', 1) + '13,96,dog,18,v0,test,0.3,0\n')
+    assert path.read_text().count('tets') == 1
+    for split in ('train', 'test'):
+        with pytest.raises(ValueError, match=rf"{path}: found split \['tets'\], expected \['train', 'test', 'val'\]; in line 5$"):
+            infos(vpo_root, 'ms', split)
+
+
 def test_missing_column_of_msmi_and_bad_options(vpo_root):
     path = vpo_root / 'VPO-MSMI/vpo_msmi_data_stereo.csv'
     path.write_text(path.read_text().replace('multi_instance', 'multi'))
