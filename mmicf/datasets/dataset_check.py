@@ -16,19 +16,25 @@ from .transforms.loading_frames import LoadMasks, read_rgb
 
 
 def listed_clips(dataset: BaseAVDataset) -> tuple[list[dict], list[Problem]]:
-    """Data infos of a split, read from its csv, and what is wrong with the csv. A csv that cannot be read gives no clips."""
+    """Data infos of a split, read from its csv, and what is wrong with the csv. A csv that cannot be used gives no clips."""
     try:
         clips = dataset.load_data_list()
     except (ValueError, FileNotFoundError, OSError) as error:
-        return [], [Problem('-', str(dataset.ann_file), f'{error}', f'a readable table (split {dataset.split} is not checked '
-                                                                    'further)')]
+        # The splits share a csv, which most faults make useless to all of them: in the same words, for one line in the end.
+        return [], [Problem('-', str(dataset.ann_file), f'{error}', 'a readable table (its clips are not checked)')]
     twice = [name for name, count in Counter(clip['clip_id'] for clip in clips).items() if count > 1]
     return clips, [Problem(name, str(dataset.ann_file), f'several rows in split {dataset.split}', 'one') for name in twice]
 
 
 def missing_files(clips: Sequence[dict], frames_own_folder: bool) -> list[Problem]:
-    """Files and folders that are not there, and surplus frames, by directory listings alone."""
-    return find_problems(clips, frames_own_folder)
+    """Files and folders that are not there, and surplus frames, by directory listings alone.
+
+    Args:
+        clips: data infos; ``other_labels`` of a clip are data infos that differ in the masks alone.
+        frames_own_folder: as the dataset class says.
+    """
+    others = [other for clip in clips for other in clip.get('other_labels', ())]
+    return list(dict.fromkeys(find_problems([*clips, *others], frames_own_folder)))
 
 
 def unlisted_folders(clips: Sequence[dict], frames_own_folder: bool) -> list[Problem]:
@@ -60,7 +66,7 @@ def unlisted_folders(clips: Sequence[dict], frames_own_folder: bool) -> list[Pro
 
 
 def unusable_files(clip: dict) -> list[Problem]:
-    """What is wrong inside of the files of a clip that are there: pictures, masks, sound."""
+    """What is wrong inside of the files of a clip that are there: pictures, masks (also those of ``other_labels``), sound."""
     return [*_picture_problems(clip), *_sound_problems(clip)]
 
 
@@ -77,12 +83,13 @@ def _picture_problems(clip: dict) -> list[Problem]:
             shape = shape or size
             if size != shape:
                 out.append(Problem(clip['clip_id'], path, f'{size[0]}x{size[1]}', f'{shape[0]}x{shape[1]} like the first frame'))
-        mask = clip['mask_paths'][i]
-        if clip['has_gt'][i] and shape is not None and os.path.isfile(mask):
-            try:
-                LoadMasks.load(mask, {**clip, 'ori_shape': shape})
-            except ValueError as error:
-                out.append(_problem(clip, mask, error, f'mask of frame {i + 1}'))
+        for labels in (clip, *clip.get('other_labels', ())):
+            mask = labels['mask_paths'][i]
+            if labels['has_gt'][i] and shape is not None and os.path.isfile(mask):
+                try:
+                    LoadMasks.load(mask, {**labels, 'ori_shape': shape})
+                except ValueError as error:
+                    out.append(_problem(clip, mask, error, f'mask of frame {i + 1}'))
     return out
 
 

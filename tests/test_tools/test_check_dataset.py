@@ -1,6 +1,7 @@
 """Faults planted into synthetic trees are found, each by name, and a clean tree has none."""
 import csv
 import json
+import re
 import runpy
 import shutil
 import sys
@@ -39,11 +40,11 @@ def test_a_clean_tree_has_no_fault(subset, tmp_path, monkeypatch, capsys):
 
 
 def plant(root):
-    """20 faults in 20 places of a tree in AVSS's layout → (part of the path, part of what must be found)."""
+    """22 faults in 22 places of a tree in AVSS's layout → (part of the path, part of what must be found)."""
     with open(root / 'metadata.csv', newline='') as file:
         rows = list(csv.DictReader(file))
     clips = [root / row['label'] / row['uid'] for row in rows if row['split'] == 'train']
-    assert len(clips) >= 20
+    assert len(clips) >= 21
     expected = []
 
     def fault(k, name, found, change):
@@ -83,14 +84,16 @@ def plant(root):
     fault(16, 'audio.wav', '4 channels', lambda p: scaled(p, channels=4))
     fault(17, 'audio.wav', 'samples reach', lambda p: scaled(p, value=1e4))
     fault(18, 'frames', 'no such folder', shutil.rmtree)
+    fault(19, 'labels_rgb/1.png', 'no such file', Path.unlink)
+    fault(20, 'labels_rgb/0.png', '(1, 2, 3) in 3072 pixels', lambda p: picture(value=(1, 2, 3), mode='RGB').save(p))
     stranger = clips[19].parent / 'stranger'
     (stranger / 'frames').mkdir(parents=True)
     expected.append((str(stranger), 'no row of the csv names'))
     return expected
 
 
-def test_twenty_planted_faults_are_found(tmp_path, monkeypatch, capsys):
-    root = synthetic(tmp_path, 'avss', train=20)
+def test_planted_faults_are_found(tmp_path, monkeypatch, capsys):
+    root = synthetic(tmp_path, 'avss', train=21)
     expected = plant(root)
     code, printed = run(monkeypatch, capsys, 'avss', root, '--jobs', 2, '--fix-list', tmp_path / 'fix.txt')
     assert code == 1
@@ -100,6 +103,63 @@ def test_twenty_planted_faults_are_found(tmp_path, monkeypatch, capsys):
     listed = [line.split('\t')[1] for line in (tmp_path / 'fix.txt').read_text().splitlines()]
     removed = {path for path in listed if Path(path).parent == Path(expected[18][0]).parent}  # the rest of the removed folder
     assert {path for path, _ in expected} <= set(listed) and set(listed) - {p for p, _ in expected} <= removed
+
+
+@pytest.mark.parametrize('kept, found', [('semantic', 'the values [80]'), ('rgb', '(80, 80, 80) in')])
+def test_avss_with_one_kind_of_labels(kept, found, tmp_path, monkeypatch, capsys):
+    root = synthetic(tmp_path, 'avss')
+    folders = sorted(root.glob('v*/*/labels_*'))
+    for folder in folders:
+        if folder.name != f'labels_{kept}':
+            shutil.rmtree(folder)
+    code, printed = run(monkeypatch, capsys, 'avss', root, '--jobs', 1)
+    assert code == 0 and ' 0 problems' in printed and len(folders) == 16
+    path = next(root.glob(f'v2/*/labels_{kept}')) / '0.png'
+    Image.new('L' if kept == 'semantic' else 'RGB', (64, 48), 80 if kept == 'semantic' else (80, 80, 80)).save(path)
+    code, printed = run(monkeypatch, capsys, 'avss', root, '--jobs', 1)
+    assert code == 1 and ' 1 problems' in printed and found in printed and str(path) in printed
+
+
+@pytest.mark.parametrize('subset, table', [('s4', 's4_meta_data.csv'), ('ms3', 'ms3_meta_data.csv'), ('avss', 'metadata.csv'),
+                                           ('vpo', 'VPO-MS/vpo_ms_data_stereo.csv')])
+def test_rows_of_no_split(subset, table, tmp_path, monkeypatch, capsys):
+    """One problem, with values and lines; no folder is called unlisted that the table lists."""
+    path = synthetic(tmp_path, subset) / table
+    lines = path.read_text().splitlines()
+    changed = [re.sub(r'\btrain\b', value, line) for line, value in zip(lines[1:3], ('tran', 'Train'), strict=True)]
+    path.write_text('\n'.join([lines[0], *changed, *lines[3:]]) + '\n')
+    code, printed = run(monkeypatch, capsys, subset, tmp_path / FOLDERS[subset], '--jobs', 1)
+    assert code == 1 and ' 1 problems' in printed and "found split ['Train', 'tran'], expected ['train', " in printed
+    assert '; in line 2, 3 ' in printed and 'no row of the csv' not in printed
+    assert (' 0 clips' in printed) == (subset != 'vpo')  # VPO's other tables are checked
+
+
+def test_folders_of_a_table_that_cannot_be_used_are_no_strangers(tmp_path, monkeypatch, capsys):
+    root = synthetic(tmp_path, 'avss')
+    lines = (root / 'metadata.csv').read_text().splitlines()
+    fields = lines[1].split(',')
+    assert fields[5] == 'train'
+    lines[1] = ','.join([*fields[:4], 'martian', *fields[5:]])
+    (root / 'metadata.csv').write_text('\n'.join(lines) + '\n')
+    code, printed = run(monkeypatch, capsys, 'avss', root, '--jobs', 1)
+    assert code == 1 and ' 5 clips, 1 problems' in printed and "names ['martian']" in printed
+
+
+def test_a_part_of_vpo(tmp_path, monkeypatch, capsys):
+    root = synthetic(tmp_path, 'vpo')
+    for folder in ('VPO-MS', 'VPO-MSMI'):
+        shutil.rmtree(root / folder)
+    code, printed = run(monkeypatch, capsys, 'vpo', root, '--jobs', 1)
+    assert code == 0 and ' 0 problems' in printed and ' 0 clips' not in printed
+    absent = [line for line in printed.splitlines() if 'not there' in line]
+    assert absent == ['VPO-MS: not there, not checked', 'VPO-MSMI: not there, not checked']
+    (root / 'VPO-MS').mkdir()
+    code, printed = run(monkeypatch, capsys, 'vpo', root, '--jobs', 1)
+    assert code == 1 and ' 1 problems' in printed and 'vpo_ms_data_stereo.csv: no such file' in printed
+    for folder in ('VPO-MS', 'VPO-SS'):
+        shutil.rmtree(root / folder)
+    code, printed = run(monkeypatch, capsys, 'vpo', root, '--jobs', 1)
+    assert code == 1 and ' 3 problems' in printed and 'not there' not in printed
 
 
 def test_faults_of_the_tables(tmp_path, monkeypatch, capsys):

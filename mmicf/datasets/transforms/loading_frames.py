@@ -1,5 +1,6 @@
 """Loading a clip's pictures and masks."""
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -183,18 +184,25 @@ def _indices(image: Image.Image, path: str) -> np.ndarray:
 
 
 def _from_colours(image: Image.Image, path: str, num_classes: int) -> np.ndarray:
-    colours = np.asarray(_decode(image.convert, path, 'RGB')).astype(np.int64) @ (1 << 16, 1 << 8, 1)
-    known = avss_palette()[:num_classes].astype(np.int64) @ (1 << 16, 1 << 8, 1)
-    order = np.argsort(known)
-    place = np.minimum(np.searchsorted(known[order], colours), len(known) - 1)
-    wrong = known[order][place] != colours
+    rgb = np.asarray(_decode(image.convert, path, 'RGB'))
+    colours = rgb[..., 0].astype(np.int32) << 16 | rgb[..., 1].astype(np.int32) << 8 | rgb[..., 2]
+    mask = _colour_table(num_classes).take(colours)
+    wrong = mask == IGNORE
     if wrong.any():
         values, counts = np.unique(colours[wrong], return_counts=True)
         shown = ', '.join(f'({v >> 16}, {v >> 8 & 255}, {v & 255}) in {n} pixels'
                           for v, n in zip(values[:5], counts[:5], strict=True))
         raise ValueError(f'{path}: found {len(values)} colours that the palette of {num_classes} classes does not '
                          f'hold: {shown}; expected the colours of avss_palette()')
-    return order[place].astype(np.uint8)
+    return mask
+
+
+@cache
+def _colour_table(num_classes: int) -> np.ndarray:
+    """uint8 (2^24,): RGB as one number to class id, 255 for other colours; 16 MB, three times as fast as a search."""
+    table = np.full(1 << 24, IGNORE, dtype=np.uint8)
+    table[avss_palette()[:num_classes].astype(np.int64) @ (1 << 16, 1 << 8, 1)] = np.arange(num_classes)
+    return table
 
 
 def _size(frame: np.ndarray) -> str:
