@@ -10,6 +10,7 @@ import time
 from mmicf.apis import AVSInferencer
 from mmicf.apis.open_media import check_names
 from mmicf.apis.result_writer import KINDS
+from mmicf.utils.heap import keep_freed_memory
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,6 +35,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     check_names(args.inputs)
+    keep_freed_memory()
     inferencer = AVSInferencer(args.model, args.weights, device=args.device, num_frames=args.num_frames)
     for source in args.inputs:
         start = time.perf_counter()

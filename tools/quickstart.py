@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 
 from mmicf.datasets.synthetic_truth import chance_levels, choice_score
 from mmicf.utils.evaluators import clip_metrics
+from mmicf.utils.heap import keep_freed_memory
 from mmicf.utils.run_config import drop_training_parts, silent_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +80,7 @@ def main() -> None:
     args = parse_args()
     os.chdir(ROOT)
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', min(2, os.cpu_count() or 1))))
+    keep_freed_memory()
     start = time.time()
     subprocess.run([sys.executable, 'tools/dataset_converters/synthetic_avs.py', args.data, '--subset', 'ms3', '--num-train',
                     str(args.num_train), '--num-val', '20', '--num-test', str(args.num_test), '--seed', str(args.seed), '--size',

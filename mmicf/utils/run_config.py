@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.device import is_cuda_available
 
 from .checkpoint import use_safe_loading
+from .heap import keep_freed_memory
 from .launcher import init_cpu_dist
 from .type_name import type_name
 
@@ -24,8 +25,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def load_run_config(args: argparse.Namespace, *, subfolder: str = '') -> Config:
     """The config of a run with the command line's overrides, ready for ``Runner.from_cfg``.
 
-    Local checkpoints are read without full unpickling from here on, and a process group exists if the launcher asks for
-    one on a machine without a GPU.
+    Local checkpoints are read without full unpickling from here on, on a machine without a GPU freed memory is kept for the next
+    step (:func:`keep_freed_memory`), and a process group exists there if the launcher asks for one.
 
     Args:
         args: of a parser with :func:`add_run_arguments` and ``config``.
@@ -45,6 +46,7 @@ def load_run_config(args: argparse.Namespace, *, subfolder: str = '') -> Config:
     default = Path(cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}', subfolder)
     cfg.work_dir = str(default) if args.work_dir is None else args.work_dir
     use_safe_loading()
+    keep_freed_memory()
     init_cpu_dist(cfg)
     return cfg
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from mmicf.registry import DATASETS, MODELS
 
 from .checkpoint import check_keys, model_state, read_run_checkpoint
+from .heap import keep_freed_memory
 
 
 def load_trained(cfg: Config, checkpoint: str) -> nn.Module:
@@ -18,6 +19,7 @@ def load_trained(cfg: Config, checkpoint: str) -> nn.Module:
     Raises:
         FileNotFoundError, CheckpointMismatchError: no such file, or a tensor of the model is not in it.
     """
+    keep_freed_memory()
     init_default_scope(cfg.get('default_scope', 'mmicf'))
     model = MODELS.build(cfg.model)
     content = read_run_checkpoint(checkpoint)

@@ -6,6 +6,7 @@ import copy
 import torch
 from mmengine.optim import build_optim_wrapper
 
+from mmicf.utils.heap import keep_freed_memory
 from mmicf.utils.model_parts import all_modules, training_only_names
 from mmicf.utils.model_report import (
     add_model_arguments,
@@ -29,6 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--train', action='store_true', help='also time a training step (forward, backward, update)')
     parser.add_argument('--runs', type=int, default=10)
     parser.add_argument('--warmup', type=int, default=2)
+    parser.add_argument('--return-memory', action='store_true',
+                        help='leave the C library as it is: on a CPU our tools make it keep freed memory for the next step')
     parser.add_argument('--threads', type=int, help='CPU threads; default: as torch finds them')
     return parser.parse_args()
 
@@ -110,13 +113,15 @@ def main() -> None:
     args = parse_args()
     if args.threads is not None:
         torch.set_num_threads(args.threads)
+    kept = not args.return_memory and keep_freed_memory()
     cfg = load_config(args)
     clock = Clock(args.device)
     before = clock.peak_memory()
     model, batch = build_model(cfg, clock.device), random_batch(cfg, args)
     where = f'{torch.get_num_threads()} threads' if clock.device.type == 'cpu' else torch.cuda.get_device_name()
     print(f'{args.config}: {args.clips} clip(s) of {args.frames} frames, {args.size}x{args.size}, {clock.device.type} '
-          f'({where}), {"bfloat16 autocast" if args.amp else "float32"}, median (quartiles) of {args.runs} runs')
+          f'({where}{", freed memory kept" if kept else ""}), {"bfloat16 autocast" if args.amp else "float32"}, '
+          f'median (quartiles) of {args.runs} runs')
     print(parameter_line(model))
     flops = forward_flops(model, batch)
     print(f'{flops[""] / 1e9:.2f} GFLOPs per forward (a multiply-add is two)')
