@@ -10,7 +10,7 @@ from mmicf.registry import MODELS
 from mmicf.structures import AVDataSample, AVFeatures
 
 from ..decode_heads.dense_head import DenseAVHead, labelled_frames
-from ..layers import MSDeformAttention, masked_mean
+from ..layers import MSDeformAttention, conv_of_upsampled, masked_mean
 from ..losses import frame_cross_entropy, frame_mean
 from .losses import squared_dice
 from .mixer import CrossModalMixer
@@ -45,8 +45,22 @@ class _QueryMLP(nn.Module):
         first = self.layers[0]
         weight = torch.einsum('oq,nqd->nod', first.weight.flatten(1), queries)
         x = torch.einsum('nod,ndp->nop', weight, feature.flatten(2)) + first.bias[:, None]
-        x = x.unflatten(2, feature.shape[-2:]).relu()
-        return self.layers[2](self.layers[1](x).relu())
+        x = x.unflatten(2, feature.shape[-2:]).relu_()
+        return self.layers[2](self.layers[1](x).relu_())
+
+
+class _OutputConv(nn.Sequential):
+    """(N, D, h, w) → logits (N, out, 4h, 4w)."""
+
+    def __init__(self, embed_dims: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(embed_dims, embed_dims // 2, 3, padding=1), nn.Upsample(scale_factor=4, mode='bilinear'),
+            nn.Conv2d(embed_dims // 2, embed_dims // 8, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(embed_dims // 8, out_channels, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the layers one after another; the second and third in one."""
+        return self[4](self[3](conv_of_upsampled(self[0](x), self[2], int(self[1].scale_factor))))
 
 
 @MODELS.register_module()
@@ -92,10 +106,7 @@ class AVSegFormerHead(DenseAVHead):
         self.out_conv = nn.Sequential(*_conv_norm(embed_dims, embed_dims, 3), nn.ReLU(inplace=True))
         self.fusion_block = CrossModalMixer(embed_dims=embed_dims)
         self.mlp = _QueryMLP(num_queries, ffn_dims, embed_dims)
-        self.fc = nn.Sequential(
-            nn.Conv2d(embed_dims, embed_dims // 2, 3, padding=1), nn.Upsample(scale_factor=4, mode='bilinear'),
-            nn.Conv2d(embed_dims // 2, embed_dims // 8, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(embed_dims // 8, self.out_channels, 1, bias=False))
+        self.fc = _OutputConv(embed_dims, self.out_channels)
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..layers import conv_of_upsampled
+
 
 class DilatedSum(nn.Module):
     """Four dilated 3×3 convolutions, summed, (N, C_in, h, w) → (N, C, h, w)."""
@@ -63,3 +65,7 @@ class OutputConv(nn.Sequential):
         super().__init__(
             nn.Conv2d(channels, channels // 2, 3, padding=1), nn.Upsample(scale_factor=2, mode='bilinear', align_corners=False),
             nn.Conv2d(channels // 2, 32, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(32, out_channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the layers one after another; the second and third in one."""
+        return self[4](self[3](conv_of_upsampled(self[0](x), self[2], int(self[1].scale_factor))))
