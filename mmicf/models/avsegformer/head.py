@@ -42,11 +42,12 @@ class _QueryMLP(nn.Module):
     def forward(self, queries: Tensor, feature: Tensor) -> Tensor:
         """Masks are Σ_d q·feature; they and the first convolution are linear, so the queries go through its weights instead:
         the (N, Q, h, w) masks are never made."""
-        first = self.layers[0]
-        weight = torch.einsum('oq,nqd->nod', first.weight.flatten(1), queries)
-        x = torch.einsum('nod,ndp->nop', weight, feature.flatten(2)) + first.bias[:, None]
-        x = x.unflatten(2, feature.shape[-2:]).relu_()
-        return self.layers[2](self.layers[1](x).relu_())
+        first, *others = self.layers
+        weight = first.weight.flatten(1) @ queries  # (N, hidden, D)
+        x = torch.baddbmm(first.bias, feature.flatten(2).transpose(1, 2), weight.transpose(1, 2))  # (N, h·w, hidden)
+        for layer in others:
+            x = F.linear(x.relu_(), layer.weight.flatten(1), layer.bias)
+        return x.transpose(1, 2).unflatten(2, feature.shape[-2:])
 
 
 class _OutputConv(nn.Sequential):
