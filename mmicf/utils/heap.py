@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
     """Let glibc's allocator keep freed blocks of any size for the next step, where the model runs on the CPU.
 
     By default it returns every large block to the kernel, which hands out zeroed pages again in the next step: that takes an
-    eighth to a half of a training step (docs/en/decisions.md, "Freed memory on a CPU").
+    eighth of a training step and more (docs/en/decisions.md, "Freed memory on a CPU").
     Nothing changes where a GPU runs the model (little is allocated here), under another C library, or if the environment
     itself sets the allocator (``MALLOC_…`` or ``GLIBC_TUNABLES``). Results do not depend on it.
 
